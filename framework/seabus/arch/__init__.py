@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Formats of the architecture: what travels between the levels, as values and pure functions.
+
+No I/O, no state, and nothing of Seabus is imported, so all of it can be read, tested and used
+alone. Numbers come from tables that name their source; what cannot be read raises
+:exc:`MalformedRecord`.
+
+==============================  ==================================================================
+:mod:`~seabus.arch.addresses`   the four address spaces of a nested world, as types
+:mod:`~seabus.arch.esr`         ESR_ELx: why an exception was taken
+:mod:`~seabus.arch.cper`        error records: GHES status blocks and their CPER sections
+:mod:`~seabus.arch.sigbus`      SIGBUS: its codes, and what an agent reports of one
+:mod:`~seabus.arch.trace`       lines of a tracefs ``trace_pipe``
+:mod:`~seabus.arch.kernel_text` what a kernel prints about errors and about itself
+==============================  ==================================================================
+"""
+
+from seabus.arch.addresses import (
+    PAGE_SHIFT,
+    GuestPhysical,
+    GuestVirtual,
+    HostPhysical,
+    VmmVirtual,
+)
+from seabus.arch.cper import (
+    SECTION_TYPES,
+    DataEntry,
+    MemoryErrorType,
+    MemorySection,
+    Severity,
+    StatusBlock,
+    Timestamp,
+    UnknownSection,
+    decode_status_block,
+    memory_error_record,
+)
+from seabus.arch.esr import (
+    DATA_FAULTS,
+    EXCEPTION_CLASSES,
+    INSTRUCTION_FAULTS,
+    Esr,
+    FaultStatus,
+    Field,
+    Syndrome,
+    decode_esr,
+    encode_data_abort,
+    encode_esr,
+    encode_instruction_abort,
+    encode_serror,
+    qemu_sea_esr,
+)
+from seabus.arch.kernel_text import (
+    GhesRecord,
+    GhesSection,
+    GhesTextParser,
+    MemoryFailure,
+    find_trouble,
+    kernel_message,
+    parse_memory_failure,
+)
+from seabus.arch.malformed import MalformedRecord
+from seabus.arch.sigbus import SIGBUS, BusCode, SigbusInfo
+from seabus.arch.trace import (
+    LostEvents,
+    MemoryFailureEvent,
+    SeaProbe,
+    SignalGenerate,
+    TraceLine,
+    console_message,
+    parse_trace_line,
+)
+
+# Most important first; the table above lists the modules in the same order.
+__all__ = [  # noqa: RUF022  # ordered for readers
+    "GuestVirtual",
+    "GuestPhysical",
+    "VmmVirtual",
+    "HostPhysical",
+    "PAGE_SHIFT",
+    "MalformedRecord",
+    "decode_esr",
+    "Syndrome",
+    "Field",
+    "FaultStatus",
+    "Esr",
+    "encode_esr",
+    "encode_data_abort",
+    "encode_instruction_abort",
+    "encode_serror",
+    "qemu_sea_esr",
+    "EXCEPTION_CLASSES",
+    "DATA_FAULTS",
+    "INSTRUCTION_FAULTS",
+    "memory_error_record",
+    "decode_status_block",
+    "StatusBlock",
+    "DataEntry",
+    "MemorySection",
+    "UnknownSection",
+    "Severity",
+    "MemoryErrorType",
+    "Timestamp",
+    "SECTION_TYPES",
+    "SigbusInfo",
+    "BusCode",
+    "SIGBUS",
+    "parse_trace_line",
+    "TraceLine",
+    "LostEvents",
+    "MemoryFailureEvent",
+    "SignalGenerate",
+    "SeaProbe",
+    "console_message",
+    "GhesTextParser",
+    "GhesRecord",
+    "GhesSection",
+    "parse_memory_failure",
+    "MemoryFailure",
+    "find_trouble",
+    "kernel_message",
+]

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every way to command a machine can do, whichever channel it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from seabus.errors import MachineError
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandResult:
+    """A command that ended: by ``exit`` status or by ``signal``, never both."""
+
+    argv: tuple[str, ...]
+    exit: int | None
+    signal: int | None
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def text(self) -> str:
+        return self.stdout.decode(errors="backslashreplace")
+
+    def must_succeed(self) -> CommandResult:
+        """Itself.
+
+        :raises MachineError: it ended in any other way than exit status 0.
+        """
+        if self.exit != 0:
+            how = f"status {self.exit}" if self.signal is None else f"signal {self.signal}"
+            complaint = self.stderr.decode(errors="backslashreplace").strip()
+            raise MachineError(
+                f"`{' '.join(self.argv)}` ended with {how}", details={"stderr": complaint}
+            )
+        return self
+
+
+class Commands(Protocol):
+    """Run commands, read and write files: our agent, QEMU's guest agent, and SSH to a lab host."""
+
+    async def run(
+        self, *argv: str, stdin: bytes | None = None, within: float = ...
+    ) -> CommandResult:
+        """Run a command to its end and return what it printed."""
+
+    async def spawn(self, *argv: str, output: str) -> int:
+        """Start a command that goes on by itself, its outputs appended to a file; returns its pid."""
+
+    async def read(self, path: str, *, offset: int = 0) -> bytes:
+        """A file's content from ``offset`` to its end."""
+
+    async def write(
+        self, path: str, data: bytes, *, mode: int = 0o644, append: bool = False
+    ) -> None:
+        """Make or replace a file, or append to it."""

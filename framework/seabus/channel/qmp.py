@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""QMP with a transcript: qemu.qmp's client, every message of which is kept in the run's artefacts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import time
+from pathlib import Path
+from typing import IO, Any
+
+from qemu.qmp import ConnectError, EventListener, ExecInterruptedError, QMPClient, QMPError
+from qemu.qmp.error import ProtocolError
+from qemu.qmp.message import Message
+from qemu.qmp.qmp_client import ExecuteError
+
+from seabus.errors import ChannelError, MachineError
+from seabus.patience import ANSWER, deadline
+
+
+class _RecordedClient(QMPClient):
+    """The client with its two message callbacks tapped (qemu.qmp documents them as overridable)."""
+
+    def __init__(self, name: str, transcript: IO[str] | None) -> None:
+        super().__init__(name)
+        self._transcript = transcript
+
+    def _cb_outbound(self, msg: Message) -> Message:
+        self._keep(">", msg)
+        return super()._cb_outbound(msg)
+
+    def _cb_inbound(self, msg: Message) -> Message:
+        self._keep("<", msg)
+        return super()._cb_inbound(msg)
+
+    def _keep(self, direction: str, msg: Message) -> None:
+        if self._transcript is not None and not self._transcript.closed:
+            line = {"t": round(time.time(), 6), "dir": direction, "qmp": dict(msg)}
+            self._transcript.write(json.dumps(line) + "\n")
+
+
+class Qmp:
+    """A monitor of one level, over a connected socket.
+
+    :param level: "L0" or "L2", for messages.
+    :param transcript: the file that receives one JSON object per message, or None.
+    """
+
+    def __init__(self, level: str, *, transcript: Path | None = None) -> None:
+        self.level = level
+        self._file = transcript.open("a", buffering=1) if transcript else None
+        self._client = _RecordedClient(level, self._file)
+
+    async def connect(self, sock: socket.socket, *, greeted: bool = False) -> None:
+        """Attach to a monitor.
+
+        :param greeted: the monitor was negotiated before the world was frozen; it says no greeting.
+        """
+        self._client.await_greeting = not greeted
+        self._client.negotiate = not greeted
+        try:
+            async with deadline(ANSWER, f"{self.level}'s QMP greeting"):
+                await self._client.connect(sock)
+        except ConnectError as error:
+            raise ChannelError(f"{self.level}'s monitor did not open: {error.exc}") from error
+
+    def listen(self, *names: str) -> EventListener:
+        """A listener to use as ``with qmp.listener(listen("STOP")) as l`` - subscribe, then act."""
+        return EventListener(names or None)
+
+    @property
+    def client(self) -> QMPClient:
+        return self._client
+
+    async def execute(
+        self, command: str, arguments: dict[str, object] | None = None, *, within: float = ANSWER
+    ) -> Any:  # noqa: ANN401 - QMP's answers are whatever the schema of the command says
+        """Run a command.
+
+        :raises MachineError: QEMU refused it; its words are in the message.
+        :raises ChannelError: the monitor closed.
+        :raises DeadlineError: no answer.
+        """
+        try:
+            async with deadline(within, f"{self.level}'s monitor to answer {command}"):
+                return await self._client.execute(command, arguments)
+        except ExecuteError as error:
+            raise MachineError(f"{self.level} refused {command}: {error}") from error
+        except (ExecInterruptedError, ProtocolError, QMPError) as error:
+            raise ChannelError(f"{self.level}'s monitor closed during {command}") from error
+
+    async def close(self) -> None:
+        # The far side may be gone or killed in the middle of a message: nothing to learn from that here.
+        try:
+            async with asyncio.timeout(2):
+                await self._client.disconnect()
+        except (QMPError, OSError, EOFError, TimeoutError):
+            pass
+        finally:
+            if self._file:
+                self._file.close()

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: ``seabus COMMAND``. Each command is a module with ``add_parser`` and ``main``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import seabus
+from seabus.cli import doctor, image, ps, run
+from seabus.errors import SeabusError, UsageError
+from seabus.report.complaint import complain
+
+_EPILOG = """\
+exit codes: 0 pass, 1 fail (the system under test is wrong), 2 usage, 3 error (ours, the machine's or this
+computer's), 4 unknown (no verdict could be reached), 130 interrupted
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports a wrong option the way every other mistake of the caller is reported."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise UsageError(message, hint=f"{self.prog} --help")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line, also used to generate the reference."""
+    top = _Parser(
+        prog="seabus",
+        description="Fault injection for arm64 RAS: follow one memory error through host, VMM and guest.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"seabus {seabus.__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for module in (run, image, doctor, ps):
+        module.add_parser(commands)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; every foreseeable problem becomes one line, a hint and an exit code."""
+    try:
+        arguments = parser().parse_args(argv)
+        code: int = arguments.main(arguments)
+    except SeabusError as error:
+        complain(error, sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("seabus: interrupted; everything it had started is gone", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 141
+    return code

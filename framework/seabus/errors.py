@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every error Seabus raises, sorted by who is to blame.
+
+::
+
+    SeabusError
+     +-- UsageError            the caller's mistake             exit code 2
+     +-- MachineError          the machine under test or its    exit code 3
+     |    |                    emulator misbehaved
+     |    +-- BootError        a milestone was not reached
+     |    +-- ChannelError     a monitor, agent or console broke
+     |    |    +-- AgentError  the agent answered with an error
+     |    +-- DeadlineError    something awaited did not happen
+     |    +-- CloneError       a restored world is not alive
+     +-- HostError             this computer or the lab cannot  exit code 3
+     |    +-- CapabilityError  a named capability is missing
+     |    +-- ImageError       an image could not be built or is damaged
+     |    +-- DiskError        no room
+     +-- NoVerdictError        no verdict could be reached      exit code 4
+
+Each error is one line that says what happened, and a second (:attr:`SeabusError.hint`) that says what
+to do next. ``details`` holds longer evidence (the last console lines, an argv) that the command line
+prints indented below. Nothing in the library prints or exits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class SeabusError(Exception):
+    """Root of all errors of Seabus.
+
+    :param message: what happened, one line.
+    :param hint: what to do next, one line.
+    :param details: titled blocks of evidence, such as the last lines of each console.
+    """
+
+    exit_code = 3
+    #: Who is at fault, in words a report can print.
+    blame = "seabus"
+
+    def __init__(
+        self, message: str, *, hint: str = "", details: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.details: dict[str, str] = dict(details or {})
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class UsageError(SeabusError):
+    """The caller asked for something impossible or misspelt."""
+
+    exit_code = 2
+    blame = "caller"
+
+
+class MachineError(SeabusError):
+    """The emulator or a machine inside it did something it should not."""
+
+    blame = "machine"
+
+
+class BootError(MachineError):
+    """A boot milestone was not reached before its deadline."""
+
+
+class ChannelError(MachineError):
+    """A monitor, agent or console channel closed, or carried something that is not its protocol."""
+
+
+class AgentError(ChannelError):
+    """An agent carried out a request and reports failure.
+
+    :param kind: the protocol's error kind (``docs/reference/agent-protocol.md``).
+    :param errno: the system call's error number, where there is one.
+    """
+
+    def __init__(self, message: str, *, kind: str, errno: int | None = None) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.errno = errno
+
+
+class DeadlineError(MachineError):
+    """Something awaited did not happen in time; the message names it."""
+
+
+class CloneError(MachineError):
+    """A restored world is not alive in every part; it must not be used."""
+
+
+class HostError(SeabusError):
+    """This computer or the lab cannot do what is needed."""
+
+    blame = "host"
+
+
+class CapabilityError(HostError):
+    """A named capability is missing; the message names the probe that failed."""
+
+
+class ImageError(HostError):
+    """An image could not be built, or what is in the cache is not what was built."""
+
+
+class DiskError(HostError):
+    """There is no room left where Seabus has to write."""
+
+
+class NoVerdictError(SeabusError):
+    """The run ended without anything that could be judged."""
+
+    exit_code = 4
+    blame = "unknown"

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where Seabus keeps things: the cache, the artefacts of runs, and the short-lived run folders."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+import platformdirs
+
+from seabus.errors import HostError
+
+_APP = "seabus"
+
+
+def cache() -> Path:
+    """Images and templates: large, shared by all runs of this user, safe to delete."""
+    return _made(_chosen("SEABUS_CACHE", platformdirs.user_cache_path(_APP)))
+
+
+def artefacts() -> Path:
+    """Results of past runs, one folder each: consoles, transcripts, records, verdicts."""
+    return _made(_chosen("SEABUS_ARTEFACTS", platformdirs.user_state_path(_APP) / "runs"))
+
+
+def running() -> Path:
+    """Sockets and locks of what runs now.
+
+    Not under the home folder: a unix socket's path has room for 107 bytes, and a home may be long
+    or on a network file system.
+    """
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    base = Path(runtime) if runtime and Path(runtime).is_dir() else Path(tempfile.gettempdir())
+    folder = base / f"seabus-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    _must_be_private(folder)
+    return folder
+
+
+def _chosen(variable: str, default: Path) -> Path:
+    value = os.environ.get(variable)
+    return Path(value).absolute() if value else default
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise HostError(
+            f"cannot make the folder {folder}: {error.strerror}",
+            hint="set SEABUS_CACHE and SEABUS_ARTEFACTS to folders you can write to",
+        ) from error
+    return folder
+
+
+def _must_be_private(folder: Path) -> None:
+    # In a shared temporary folder somebody else may have made it first, to read our sockets.
+    status = folder.lstat()
+    if (
+        not stat.S_ISDIR(status.st_mode)
+        or status.st_uid != os.getuid()
+        or status.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+    ):
+        raise HostError(
+            f"{folder} is not a private folder of yours",
+            hint="remove it, or point XDG_RUNTIME_DIR at a folder of your own",
+        )

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The VMM: QEMU as a process in L1, and the guest behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from seabus.machine import ports
+from seabus.machine.config import WorldConfig
+
+#: Where L1 keeps what L2 boots from, and what the VMM writes.
+FILES: Final = "/seabus"
+LOG: Final = "/run/seabus/vmm.log"
+EXCEPTION_LOG: Final = "/run/seabus/vmm-exceptions.log"
+OWN_QEMU: Final = f"{FILES}/qemu-system-aarch64"
+
+_PACKAGED_QEMU: Final = "/usr/bin/qemu-system-aarch64"
+_FIRMWARE: Final = "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd"
+
+
+def vmm_argv(config: WorldConfig, devices: Mapping[str, str]) -> list[str]:
+    """The command line of L1's QEMU.
+
+    :param devices: port name (:mod:`seabus.machine.ports`) to its device file in L1.
+    """
+    append = f"console=ttyAMA0 loglevel=3 panic=-1 {config.l2_append}".rstrip()
+    ras = "on" if config.l2_ras else "off"
+    # fmt: off
+    return [
+        OWN_QEMU if config.l1_qemu else _PACKAGED_QEMU,
+        "-name", "seabus-l2,debug-threads=on",  # vCPU threads are told apart by name: "CPU 0/KVM"
+        "-nodefaults", "-no-user-config",
+        "-display", "none",
+        "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+        "-no-reboot",
+        "-machine", f"virt,ras={ras},gic-version=3",
+        "-accel", "kvm",
+        "-cpu", "host",
+        "-smp", str(config.l2_cpus),
+        "-m", f"{config.l2_memory_mib}M",
+        "-bios", _FIRMWARE,                     # ACPI, and so the guest's GHES, needs UEFI
+        "-kernel", f"{FILES}/l2-Image",
+        "-initrd", f"{FILES}/l2-initrd",
+        "-append", append,
+        # QEMU's own account of every exception it puts into the guest: a witness that costs nothing.
+        "-d", "int", "-D", EXCEPTION_LOG,
+        "-chardev", f"pipe,id=console,path={devices[ports.L2_CONSOLE]}",
+        "-serial", "chardev:console",
+        "-chardev", f"pipe,id=qmp,path={devices[ports.L2_QMP]}",
+        "-mon", "chardev=qmp,mode=control",
+        "-device", "virtio-serial-pci,id=ports",
+        "-chardev", f"pipe,id=agent,path={devices[ports.L2_AGENT]}",
+        "-device", f"virtserialport,bus=ports.0,nr=1,chardev=agent,name={ports.L1_AGENT}",
+        "-chardev", f"pipe,id=qga,path={devices[ports.L2_QGA]}",
+        "-device", f"virtserialport,bus=ports.0,nr=2,chardev=qga,name={ports.L1_QGA}",
+    ]
+    # fmt: on

@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A content-addressed store of folders that are built once, sealed, and verified on every use.
+
+An entry is a folder ``<kind>-<key>`` holding the built files and ``manifest.json``. The key is a hash of
+everything that goes in; the manifest holds a digest of everything that came out. A build happens in a
+folder of its own and is published by rename, under a lock that dies with its holder, so an interrupted
+build is never seen.
+
+Verification costs a full read the first time and a few ``stat`` calls afterwards: the sealing process
+records size, inode, mtime and ctime of each file it digested. A later change of content changes ctime
+(which no user can set), and then the file is digested again and refused if it differs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import filelock
+
+from seabus import folders
+from seabus.errors import DiskError, ImageError
+
+Say = Callable[[str], None]
+
+_MANIFEST: Final = "manifest.json"
+_STAMPS: Final = "stamps.json"
+_BLOCK: Final = 1 << 16
+_ZERO: Final = bytes(_BLOCK)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A sealed folder of the store.
+
+    :param path: the folder.
+    :param manifest: what went in (``inputs``), what came out (``files``), and notes of the builder.
+    """
+
+    path: Path
+    manifest: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        return str(self.manifest["key"])
+
+    @property
+    def kind(self) -> str:
+        return str(self.manifest["kind"])
+
+    def file(self, name: str) -> Path:
+        return self.path / name
+
+
+def key_of(inputs: Mapping[str, Any]) -> str:
+    """A short stable hash of everything that goes into an entry (any JSON-able mapping)."""
+    text = json.dumps(inputs, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def digest(path: Path) -> str:
+    """A digest of a file's size and its non-zero 64 KiB blocks with their places.
+
+    Two files are equal if and only if their digests are. Unlike plain sha256 it needs no read of the
+    holes of a sparse file: a template's RAM is three quarters holes.
+    """
+    total = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        total.update(size.to_bytes(8, "little"))
+        for start, end in _data_ranges(file.fileno(), size):
+            # Blocks are cut at multiples of 64 KiB of the *file*, wherever the file system's extents lie.
+            position = start - start % _BLOCK
+            file.seek(position)
+            while position < end:
+                block = file.read(_BLOCK)
+                if not block:
+                    break
+                if block != _ZERO:
+                    total.update(position.to_bytes(8, "little"))
+                    total.update(block)
+                position += len(block)
+    return total.hexdigest()
+
+
+def _data_ranges(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
+    position = 0
+    while position < size:
+        try:
+            start = os.lseek(descriptor, position, os.SEEK_DATA)
+        except OSError:
+            return  # ENXIO: only a hole is left
+        end = os.lseek(descriptor, start, os.SEEK_HOLE)
+        # The next range starts at a block of its own, or a block would be digested twice.
+        position = min(size, -(-end // _BLOCK) * _BLOCK)
+        yield start, position
+
+
+class Store:
+    """The entries of one cache folder.
+
+    >>> store = Store()
+    >>> entry = store.get("guests", inputs, build, say=print)   # doctest: +SKIP
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root or folders.cache()
+
+    def path(self, kind: str, key: str) -> Path:
+        return self.root / f"{kind}-{key}"
+
+    def find(self, kind: str, inputs: Mapping[str, Any]) -> Entry | None:
+        """The entry for these inputs if it is there and sound, else None; never builds."""
+        path = self.path(kind, key_of(inputs))
+        return self._verified(path) if path.is_dir() else None
+
+    def get(
+        self,
+        kind: str,
+        inputs: Mapping[str, Any],
+        build: Callable[[Path], Mapping[str, Any]],
+        *,
+        say: Say,
+        need_mib: int = 0,
+    ) -> Entry:
+        """The entry for these inputs, built by ``build(folder)`` if it is not there.
+
+        :param build: fills an empty folder and returns notes for the manifest (JSON-able).
+        :param need_mib: room needed before a build is started.
+        :raises ImageError: the build failed, or a damaged entry was found twice.
+        :raises DiskError: no room.
+        """
+        key = key_of(inputs)
+        path = self.path(kind, key)
+        if path.is_dir() and (entry := self._sound_or_removed(path, say)):
+            return entry
+        with self._locked(kind, key, say):
+            if path.is_dir() and (entry := self._sound_or_removed(path, say)):
+                return entry  # another process built it while we waited
+            return self._build(kind, key, inputs, build, need_mib)
+
+    def entries(self) -> list[Path]:
+        """The folders of all published entries, newest first."""
+        found = [path for path in self.root.iterdir() if (path / _MANIFEST).is_file()]
+        return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+
+    def read(self, path: Path) -> Entry:
+        """An entry's manifest, without verifying its files."""
+        try:
+            return Entry(path=path, manifest=json.loads((path / _MANIFEST).read_text()))
+        except (OSError, ValueError) as error:
+            raise ImageError(
+                f"{path} has no readable manifest", hint="seabus image clean"
+            ) from error
+
+    def remove(self, path: Path) -> None:
+        """Delete an entry; running clones keep the pages they mapped."""
+        grave = path.with_name(f".removed-{path.name}-{os.getpid()}")
+        path.rename(grave)
+        _remove_tree(grave)
+
+    def sweep(self) -> None:
+        """Delete what interrupted builds left: private folders whose maker is gone."""
+        for path in self.root.glob(".*"):
+            pid = path.name.rpartition("-")[2]
+            if path.is_dir() and pid.isdigit() and not Path("/proc", pid).exists():
+                _remove_tree(path)
+
+    # Building
+
+    @contextlib.contextmanager
+    def _locked(self, kind: str, key: str, say: Say) -> Iterator[None]:
+        lock = filelock.FileLock(self.root / f"{kind}-{key}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            say(f"another process is building {kind}; waiting for it")
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _build(
+        self,
+        kind: str,
+        key: str,
+        inputs: Mapping[str, Any],
+        build: Callable[[Path], Mapping[str, Any]],
+        need_mib: int,
+    ) -> Entry:
+        self.sweep()
+        free_mib = shutil.disk_usage(self.root).free >> 20
+        if free_mib < need_mib:
+            raise DiskError(
+                f"{self.root} has {free_mib} MiB free; building {kind} needs {need_mib} MiB",
+                hint="free some room, run `seabus image clean`, or set SEABUS_CACHE to a larger disk",
+            )
+        private = self.root / f".{kind}-{key}-{os.getpid()}"
+        private.mkdir(mode=0o700)
+        try:
+            notes = build(private)
+            manifest = {
+                "schema": 1,
+                "kind": kind,
+                "key": key,
+                "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                "inputs": inputs,
+                "notes": notes,
+                "files": _seal(private),
+            }
+            _write_synced(private / _MANIFEST, json.dumps(manifest, indent=1, default=str))
+            _stamp(private, manifest["files"])
+            path = self.path(kind, key)
+            private.rename(path)
+        except OSError as error:
+            _remove_tree(private)
+            if error.errno == 28:  # ENOSPC
+                raise DiskError(
+                    f"the disk under {self.root} is full",
+                    hint="free some room, run `seabus image clean`, or set SEABUS_CACHE",
+                ) from error
+            raise
+        except BaseException:
+            _remove_tree(private)
+            raise
+        return Entry(path=path, manifest=manifest)
+
+    # Verifying
+
+    def _sound_or_removed(self, path: Path, say: Say) -> Entry | None:
+        try:
+            return self._verified(path)
+        except ImageError as error:
+            say(f"{error.message}; building it again")
+            with contextlib.suppress(FileNotFoundError):  # another process was quicker
+                self.remove(path)
+            return None
+
+    def _verified(self, path: Path) -> Entry:
+        entry = self.read(path)
+        stamps = _read_stamps(path)
+        changed = False
+        for name, facts in entry.manifest["files"].items():
+            file = path / name
+            try:
+                stamp = _stamp_of(file)
+            except FileNotFoundError:
+                raise ImageError(f"{path.name} is damaged: {name} is missing") from None
+            if stamps.get(name) == stamp:
+                continue
+            if stamp[0] != facts["size"] or digest(file) != facts["digest"]:
+                raise ImageError(f"{path.name} is damaged: {name} is not what was built")
+            changed = True
+        if changed:
+            _stamp(path, entry.manifest["files"])
+        return entry
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not path.is_symlink() and path.name not in (_MANIFEST, _STAMPS):
+            yield path
+
+
+def _seal(folder: Path) -> dict[str, dict[str, Any]]:
+    """Make every file read-only and durable; return size and digest of each."""
+    sealed: dict[str, dict[str, Any]] = {}
+    for path in _files(folder):
+        path.chmod(0o555 if path.stat().st_mode & 0o111 else 0o444)
+        sealed[str(path.relative_to(folder))] = {
+            "size": path.stat().st_size,
+            "digest": digest(path),
+        }
+    return sealed
+
+
+def _stamp_of(path: Path) -> list[int]:
+    status = path.stat()
+    return [status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def _stamp(folder: Path, names: Mapping[str, Any]) -> None:
+    stamps = {name: _stamp_of(folder / name) for name in names}
+    temporary = folder / f".{_STAMPS}.{os.getpid()}"
+    temporary.write_text(json.dumps(stamps))
+    temporary.replace(folder / _STAMPS)
+
+
+def _read_stamps(folder: Path) -> dict[str, list[int]]:
+    try:
+        stamps: dict[str, list[int]] = json.loads((folder / _STAMPS).read_text())
+    except (OSError, ValueError):
+        return {}
+    return stamps
+
+
+def _write_synced(path: Path, text: str) -> None:
+    with path.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _remove_tree(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)

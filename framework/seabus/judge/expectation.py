@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Expectations as data: the chain of events a fault must cause, each with the values it must carry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from seabus.observe.events import Event, Kind, Level
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expectation:
+    """One event that must be seen exactly once.
+
+    :param name: how verdicts and other expectations refer to it.
+    :param fields: values the event's fields must equal; a tuple means any one of these.
+    :param after: names of expectations whose events must not come later.
+    :param promise: who promises this, and where it is written.
+    """
+
+    name: str
+    level: Level
+    witness: str
+    kind: Kind
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    after: tuple[str, ...] = ()
+    promise: str = ""
+
+    def speaks_of(self, event: Event) -> bool:
+        """Whether the event is of the sort expected, whatever its values."""
+        return (event.level, event.witness, event.kind) == (self.level, self.witness, self.kind)
+
+    def differences(self, event: Event) -> dict[str, tuple[Any, Any]]:
+        """The fields that are not as they must be: name to (expected, observed)."""
+        wrong = {}
+        for name, expected in self.fields.items():
+            observed = event.fields.get(name)
+            if observed not in (expected if isinstance(expected, tuple) else (expected,)):
+                wrong[name] = (expected, observed)
+        return wrong

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Holds a story against its expectations; every deviation becomes a finding, field by field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from seabus.judge.expectation import Expectation
+from seabus.judge.verdict import Finding, Judgement, Verdict
+from seabus.observe.events import UNJUDGED, Event
+from seabus.observe.story import Story
+
+_KIND_NAMES: Final = {
+    "ghes": "hardware error record",
+    "memory_failure": "memory failure",
+    "sigbus": "SIGBUS",
+    "sea": "synchronous external abort",
+    "exception": "exception put into the guest",
+    "siginfo": "signal in a victim",
+}
+
+
+def judge(
+    story: Story, expectations: Sequence[Expectation], checks: Iterable[Finding] = ()
+) -> Judgement:
+    """The verdict on a story.
+
+    :param checks: findings made elsewhere (bystanders, processes that must live).
+    :return: ``UNKNOWN`` if a witness lost events, ``FAIL`` on any finding, else ``PASS``.
+    """
+    lost = [event for event in story.events if event.kind == "lost"]
+    if lost:
+        findings = [Finding(kind="lost", subject=e.level, text=e.text) for e in lost]
+        return Judgement(
+            verdict=Verdict.UNKNOWN, reason="a witness lost events", findings=findings
+        )
+    matched = _assign(story.events, expectations)
+    findings = [
+        *_missing_and_wrong(expectations, matched),
+        *_extra(story.events, matched),
+        *_out_of_order(story, expectations, matched),
+        *checks,
+    ]
+    if not expectations:
+        return Judgement(verdict=Verdict.UNKNOWN, reason="nothing was expected")
+    if findings:
+        return Judgement(verdict=Verdict.FAIL, reason=findings[0].text, findings=findings)
+    return Judgement(
+        verdict=Verdict.PASS,
+        reason=f"all {len(expectations)} expected events were seen, and nothing else",
+    )
+
+
+def _assign(
+    events: Sequence[Event], expectations: Sequence[Expectation]
+) -> dict[str, Event]:
+    """Expectation name to the event that fulfils it best; each event is used once.
+
+    Pairs are taken in order of increasing difference, so one wrong value is reported as wrong, and not
+    as one event missing and another too many.
+    """
+    pairs = [
+        (len(expectation.differences(event)), position, number)
+        for position, expectation in enumerate(expectations)
+        for number, event in enumerate(events)
+        if expectation.speaks_of(event)
+    ]
+    matched: dict[str, Event] = {}
+    used: set[int] = set()
+    for _, position, number in sorted(pairs):
+        name = expectations[position].name
+        if name not in matched and number not in used:
+            matched[name] = events[number]
+            used.add(number)
+    return matched
+
+
+def _missing_and_wrong(
+    expectations: Sequence[Expectation], matched: Mapping[str, Event]
+) -> Iterable[Finding]:
+    for expected in expectations:
+        event = matched.get(expected.name)
+        if event is None:
+            what = _KIND_NAMES.get(expected.kind, expected.kind)
+            yield Finding(
+                kind="missing",
+                subject=expected.name,
+                text=f"missing: {expected.name} ({what} at {expected.level}, by {expected.witness})",
+            )
+            continue
+        for name, (wanted, got) in expected.differences(event).items():
+            yield Finding(
+                kind="wrong",
+                subject=expected.name,
+                field=name,
+                expected=wanted,
+                observed=got,
+                text=f"wrong: {expected.name}: {name} is {_shown(got)}, expected {_shown(wanted)}",
+            )
+
+
+def _extra(events: Sequence[Event], matched: Mapping[str, Event]) -> Iterable[Finding]:
+    explained = {id(event) for event in matched.values()}
+    for event in events:
+        if event.kind in UNJUDGED or id(event) in explained:
+            continue
+        yield Finding(
+            kind="trouble" if event.kind == "trouble" else "extra",
+            subject=event.kind,
+            text=f"{'trouble' if event.kind == 'trouble' else 'extra'} at {event.level}:"
+            f" {event.text or _KIND_NAMES.get(event.kind, event.kind)}",
+            observed=dict(event.fields),
+        )
+
+
+def _out_of_order(
+    story: Story, expectations: Sequence[Expectation], matched: Mapping[str, Event]
+) -> Iterable[Finding]:
+    for expected in expectations:
+        event = matched.get(expected.name)
+        for name in expected.after:
+            earlier = matched.get(name)
+            if event is None or earlier is None:
+                continue
+            margin = story.error_s(earlier, event)
+            if story.time_s(event) + margin < story.time_s(earlier):
+                yield Finding(
+                    kind="order",
+                    subject=expected.name,
+                    text=f"out of order: {expected.name} came before {name}",
+                    expected=f"after {name}",
+                    observed=story.time_s(event) - story.time_s(earlier),
+                )
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401 - any field's value
+    if isinstance(value, bool) or not isinstance(value, int):
+        return " or ".join(map(_shown, value)) if isinstance(value, tuple) else repr(value)
+    return f"{value:#x}" if value > 255 else str(value)

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verdicts, and the findings they rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, Literal
+
+
+class Verdict(StrEnum):
+    """What a run came to. Only ``PASS`` is one."""
+
+    PASS = "pass"
+    FAIL = "fail"  # the system under test is wrong
+    ERROR = "error"  # ours, the machine's or the lab's: nothing was learnt about the system
+    SKIP = "skip"  # a named capability is missing
+    UNKNOWN = "unknown"  # no verdict could be reached
+
+
+#: Exit codes of the command line; 2 is a usage error.
+EXIT_CODES: Final = {
+    Verdict.PASS: 0,
+    Verdict.FAIL: 1,
+    Verdict.ERROR: 3,
+    Verdict.SKIP: 3,
+    Verdict.UNKNOWN: 4,
+}
+
+FindingKind = Literal["missing", "extra", "wrong", "order", "bystander", "dead", "trouble", "lost"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that is not as it must be.
+
+    :param subject: the expectation's name, or what was checked.
+    :param field: for "wrong": the field; ``expected`` and ``observed`` are its values.
+    """
+
+    kind: FindingKind
+    subject: str
+    text: str
+    field: str | None = None
+    expected: Any = None
+    observed: Any = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """A verdict with its reasons."""
+
+    verdict: Verdict
+    reason: str
+    findings: Sequence[Finding] = ()

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an emulator can do, found by asking it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from seabus.errors import CapabilityError
+
+_PROBE_SECONDS: Final = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmulatorCapabilities:
+    """Answers of one emulator binary.
+
+    :param version: its own version line.
+    :param machine: the versioned machine type that ``virt`` stands for.
+    :param exit_with_parent: ``-run-with exit-with-parent`` exists.
+    :param monitor_object: monitors are objects (``-mon`` warns that it is deprecated).
+    """
+
+    version: str
+    machine: str
+    exit_with_parent: bool
+    monitor_object: bool
+
+
+def probe(command: Sequence[str]) -> EmulatorCapabilities:
+    """Ask an emulator.
+
+    :raises CapabilityError: it does not start, or has no ``virt`` machine.
+    """
+    version = _ask(command, "--version").splitlines()[0]
+    machines = _ask(command, "-machine", "help")
+    alias = re.search(r"^virt\s.*\(alias of (virt-[\d.]+)\)", machines, re.MULTILINE)
+    if alias is None:
+        raise CapabilityError(
+            f"{command[-1]} has no machine type `virt`",
+            hint="give a qemu-system-aarch64 with --l0-qemu",
+        )
+    return EmulatorCapabilities(
+        version=version,
+        machine=alias.group(1),
+        exit_with_parent="exit-with-parent" in _ask(command, "-help"),
+        monitor_object="monitor-qmp" in _ask(command, "-object", "help"),
+    )
+
+
+def _ask(command: Sequence[str], *arguments: str) -> str:
+    try:
+        result = subprocess.run(
+            [*command, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=_PROBE_SECONDS,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise CapabilityError(
+            f"the emulator {command[-1]} does not start: {error}",
+            hint="run `seabus doctor`; --l0-qemu chooses another",
+        ) from error
+    if result.returncode != 0:
+        raise CapabilityError(
+            f"the emulator {command[-1]} does not start",
+            hint="run `seabus doctor`; --l0-qemu chooses another",
+            details={"its words": result.stderr[-2000:]},
+        )
+    return result.stdout

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a world is made of: the parameters a user may choose, with the defaults that are fastest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal
+
+from seabus.errors import UsageError
+
+#: Which KVM the host kernel runs: the kernel's half at EL2 (vhe) or EL1 with a stub at EL2 (nvhe).
+KvmMode = Literal["nvhe", "vhe"]
+#: "lean" leaves out what costs emulation time and no RAS test needs; "full" is ``-cpu max``.
+CpuChoice = Literal["lean", "full"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorldConfig:
+    """The parameters of a nested world; equal configurations share one template.
+
+    :param l1_memory_mib: physical memory of L1, in MiB; L2's memory comes out of it.
+    :param l1_kernel: an arm64 ``Image`` in place of the packaged one; likewise the other paths.
+    """
+
+    l0_cpu: CpuChoice = "lean"
+    l0_qemu: Path | None = None
+    l1_mode: KvmMode = "nvhe"
+    l1_cpus: int = 2
+    l1_memory_mib: int = 2048
+    l1_kernel: Path | None = None
+    l1_initrd: Path | None = None
+    l1_qemu: Path | None = None
+    l1_ras: bool = True
+    l1_append: str = ""
+    l2_cpus: int = 1
+    l2_memory_mib: int = 512
+    l2_kernel: Path | None = None
+    l2_initrd: Path | None = None
+    l2_ras: bool = True
+    l2_append: str = ""
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("l1_cpus", 1, 8),
+            ("l2_cpus", 1, 8),
+            ("l1_memory_mib", 1024, 65536),
+            ("l2_memory_mib", 256, 32768),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise UsageError(f"{name}={value} is out of range", hint=f"{low} to {high}")
+        if self.l2_memory_mib + 512 > self.l1_memory_mib:
+            raise UsageError(
+                f"L2's {self.l2_memory_mib} MiB do not fit into L1's {self.l1_memory_mib} MiB",
+                hint="L1 needs at least 512 MiB more than L2",
+            )
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Path) and not value.is_file():
+                raise UsageError(f"there is no file {value}", hint=f"it was given as {field.name}")

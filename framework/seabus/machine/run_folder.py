@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The short-lived folder of a running emulator: its sockets, and the lock that says its owner lives.
+
+The kernel releases the lock when the owner dies, however it dies. Whoever starts next takes the locks of
+the dead, ends what they left and removes their folders.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import filelock
+import psutil
+
+from seabus import folders
+
+_LOCK: Final = "owner.lock"
+_FACTS: Final = "run.json"
+_KILL_WAIT: Final = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """One running world, as ``seabus ps`` shows it."""
+
+    name: str
+    folder: Path
+    owner_pid: int
+    emulator_pid: int | None
+    purpose: str
+    started: float
+    artefacts: str
+
+
+class RunFolder:
+    """A private folder owned by this process, from construction to :meth:`close`."""
+
+    def __init__(self, purpose: str, *, artefacts: Path | None = None) -> None:
+        self.name = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self.path = folders.running() / self.name
+        # Made under a hidden name and renamed once locked, or a reaper could take it in between.
+        newborn = self.path.with_name(f".{self.name}")
+        newborn.mkdir(mode=0o700)
+        self._lock = filelock.FileLock(newborn / _LOCK)
+        self._lock.acquire(timeout=0)
+        self._facts: dict[str, Any] = {
+            "owner_pid": os.getpid(),
+            "emulator_pid": None,
+            "purpose": purpose,
+            "started": time.time(),
+            "artefacts": str(artefacts or ""),
+        }
+        newborn.rename(self.path)
+        self._write()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def note_emulator(self, pid: int) -> None:
+        """Record the emulator, so that a reaper can end it if it outlives us."""
+        self._facts["emulator_pid"] = pid
+        self._write()
+
+    def close(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+        self._lock.release()
+
+    def _write(self) -> None:
+        temporary = self.path / f".{_FACTS}"
+        temporary.write_text(json.dumps(self._facts))
+        temporary.replace(self.path / _FACTS)
+
+
+def running() -> list[Running]:
+    """What runs now, oldest first."""
+    found = []
+    for folder in _folders():
+        with _taken(folder) as orphan:
+            if orphan:
+                continue
+        if facts := _read(folder):
+            found.append(Running(name=folder.name, folder=folder, **facts))
+    return sorted(found, key=lambda run: run.started)
+
+
+def reap() -> list[str]:
+    """End and remove what killed owners left; returns the names of their folders."""
+    reaped = []
+    for folder in _folders():
+        with _taken(folder) as orphan:
+            if not orphan:
+                continue
+            facts = _read(folder)
+            if facts and facts["emulator_pid"]:
+                _end_emulator(facts["emulator_pid"], folder)
+            shutil.rmtree(folder, ignore_errors=True)
+            reaped.append(folder.name)
+    return reaped
+
+
+def _folders() -> Iterator[Path]:
+    for folder in folders.running().iterdir():
+        owner = folder.name.lstrip(".").partition("-")[0]
+        if not folder.is_dir() or not owner.isdigit():
+            continue
+        # A hidden folder is being made by its owner, unless that owner is gone.
+        if not folder.name.startswith(".") or not psutil.pid_exists(int(owner)):
+            yield folder
+
+
+@contextlib.contextmanager
+def _taken(folder: Path) -> Iterator[bool]:
+    """Whether the folder's owner is dead; while the body runs the lock is ours."""
+    lock = filelock.FileLock(folder / _LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except (filelock.Timeout, OSError):
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def _read(folder: Path) -> dict[str, Any] | None:
+    try:
+        facts: dict[str, Any] = json.loads((folder / _FACTS).read_text())
+    except (OSError, ValueError):
+        return None
+    return facts
+
+
+def _end_emulator(pid: int, folder: Path) -> None:
+    # The number may belong to somebody else by now; only a process that names our folder is ours.
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        if any(str(folder) in word for word in process.cmdline()):
+            process.kill()
+            process.wait(_KILL_WAIT)

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From power-on to two agents that answer, by milestones, each with a deadline of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from seabus.channel.agent import Agent
+from seabus.errors import BootError, DeadlineError, MachineError, UsageError
+from seabus.guest import vmm
+from seabus.images.cpio import CpioWriter
+from seabus.images.store import Say
+from seabus.machine import ports
+from seabus.machine.config import WorldConfig
+from seabus.patience import scale
+from seabus.world.world import World
+
+_T = TypeVar("_T")
+
+#: What a console shows at each milestone, in order: name, text, and seconds it may take. L2's kernel is
+#: silent: each character of its console would cost two traps.
+_MILESTONES: Final = {
+    "l1": (
+        ("firmware", b"UEFI firmware", 40.0),
+        ("kernel", b"Booting Linux", 40.0),
+        ("init", b"seabus: init reached", 90.0),
+        ("agent", None, 60.0),
+    ),
+    "l2": (
+        ("firmware", b"UEFI firmware", 60.0),
+        ("init", b"seabus: init reached", 90.0),
+        ("agent", None, 60.0),
+    ),
+}
+_GLANCE: Final = 0.25
+_ASK_AGAIN: Final = 1.0
+_ARM64_MAGIC: Final = b"ARM\x64"
+_ARM64_MAGIC_AT: Final = 56
+
+
+def check_kernel(path: Path) -> None:
+    """Refuse early what can never boot.
+
+    :raises UsageError: the file is no arm64 ``Image`` (Linux Documentation/arch/arm64/booting.rst).
+    """
+    with path.open("rb") as file:
+        header = file.read(64)
+    if header[_ARM64_MAGIC_AT : _ARM64_MAGIC_AT + 4] != _ARM64_MAGIC and header[4:8] != b"zimg":
+        raise UsageError(
+            f"{path} is not an arm64 kernel Image",
+            hint="give arch/arm64/boot/Image (or vmlinuz.efi) of a kernel build",
+        )
+
+
+def write_l1_initrd(
+    output: Path,
+    base: Path,
+    *,
+    l2_kernel: Path,
+    l2_initrd: Path,
+    l1_qemu: Path | None,
+) -> None:
+    """L1's initramfs: the base, followed by an archive of what L2 boots from."""
+    with output.open("wb") as stream:
+        with base.open("rb") as source:
+            shutil.copyfileobj(source, stream, 1 << 20)
+        with CpioWriter(stream) as archive:
+            folder = vmm.FILES.lstrip("/")
+            archive.file(f"{folder}/l2-Image", l2_kernel.read_bytes())
+            archive.file(f"{folder}/l2-initrd", l2_initrd.read_bytes())
+            if l1_qemu:
+                archive.file(vmm.OWN_QEMU.lstrip("/"), l1_qemu.read_bytes(), mode=0o755)
+
+
+async def boot_l1(world: World, *, say: Say) -> dict[str, Any]:
+    """Wait for L1's agent; its hello.
+
+    :raises BootError: a milestone was not reached; the consoles are in the details.
+    """
+    await world.l1.connect(world.sockets.ours[ports.L1_AGENT])
+    world.l1_qga.attach(world.sockets.ours[ports.L1_QGA])
+    return await _watched(world, "l1", _hello(world.l1), say)
+
+
+async def boot_l2(world: World, config: WorldConfig, *, say: Say) -> dict[str, Any]:
+    """Start the VMM in L1 and wait for L2's agent; its hello."""
+    devices = await _port_devices(world.l1)
+    # Our ends are open before the VMM opens its: a port without a reader reports a hang-up.
+    await world.l2.connect(world.sockets.ours[ports.L2_AGENT])
+    world.l2_qga.attach(world.sockets.ours[ports.L2_QGA])
+    world.vmm_pid = await world.l1.spawn(*vmm.vmm_argv(config, devices), output=vmm.LOG)
+    try:
+        await world.l2_qmp.connect(world.sockets.ours[ports.L2_QMP])
+        return await _watched(world, "l2", _hello(world.l2), say)
+    except MachineError as error:
+        error.details.setdefault("VMM", await _vmm_words(world))
+        raise
+
+
+async def _hello(agent: Agent) -> dict[str, Any]:
+    # Asked again and again: EDK2 has a driver for these ports and swallows what comes while it runs.
+    while True:
+        with contextlib.suppress(DeadlineError):
+            return dict(await agent.request("hello", within=_ASK_AGAIN))
+
+
+async def _port_devices(l1: Agent) -> dict[str, str]:
+    script = (
+        "for p in /sys/class/virtio-ports/*;"
+        ' do read -r n <"$p/name" && echo "$n /dev/${p##*/}"; done'
+    )
+    listing = (await l1.run("sh", "-c", script)).must_succeed().text
+    return dict(line.split(" ", 1) for line in listing.splitlines() if " " in line)
+
+
+async def _vmm_words(world: World) -> str:
+    with contextlib.suppress(MachineError):
+        return (await world.l1.read(vmm.LOG))[-2000:].decode(errors="backslashreplace")
+    return ""
+
+
+async def _watched(
+    world: World, level: str, answer: Coroutine[Any, Any, _T], say: Say
+) -> _T:
+    """The answer, or the first reason why it will not come."""
+    answered = asyncio.ensure_future(answer)
+    ended = asyncio.ensure_future(world.process.ended())
+    watched = asyncio.ensure_future(_watch(world, level, say))
+    tasks = (answered, ended, watched)
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if answered.done():
+            say(f"{level.upper()}: agent answers")
+            return answered.result()
+        if watched.done():
+            watched.result()
+        raise BootError(
+            f"the emulator ended while {level.upper()} was booting",
+            hint="a panic, or a refused option: see its last lines",
+            details={"L0 emulator": world.process.last_words()},
+        )
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _watch(world: World, level: str, say: Say) -> None:
+    """Report milestones as the console shows them; raise when one is late."""
+    console = world.artefacts / f"console-{level}.log"
+    loop = asyncio.get_running_loop()
+    for name, text, seconds in _MILESTONES[level]:
+        late = loop.time() + seconds * scale()
+        while text is None or text not in _content(console):
+            if loop.time() > late:
+                raise BootError(
+                    f"{level.upper()} did not reach the milestone `{name}`"
+                    f" within {seconds * scale():g} s",
+                    hint=f"see the console below; it is kept in {console}",
+                )
+            await asyncio.sleep(_GLANCE)  # a console file has no other way to say that it grew
+        say(f"{level.upper()}: {name}")
+
+
+def _content(path: Path) -> bytes:
+    return path.read_bytes() if path.exists() else b""

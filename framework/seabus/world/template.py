@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Templates: a nested world that was booted once, made ready, and frozen.
+
+The frozen world is two files: ``ram``, L1's whole memory (L2 and everything else runs inside it), and
+``state``, the devices. Clones map ``ram`` copy-on-write, so a template must never change: it is sealed
+and verified by :mod:`seabus.images.store`, keyed by everything that goes in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from seabus.errors import MachineError
+from seabus.images import emulator, guests
+from seabus.images.emulator import EmulatorImage
+from seabus.images.guests import GuestImages
+from seabus.images.store import Entry, Say, Store
+from seabus.machine import capabilities
+from seabus.machine.argv import Boot, l1_append
+from seabus.machine.capabilities import EmulatorCapabilities
+from seabus.machine.config import WorldConfig
+from seabus.observe import tracing
+from seabus.patience import deadline
+from seabus.world import boot, restore
+from seabus.world.world import Parts, World, emulated
+
+_KIND: Final = "template"
+#: Raised when this package prepares or freezes a world in another way.
+_PROCEDURE: Final = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Template:
+    """A frozen, ready world.
+
+    :param parts: the very emulator that froze it.
+    """
+
+    entry: Entry
+    parts: Parts
+
+    @property
+    def ram(self) -> Path:
+        return self.entry.file("ram")
+
+    @property
+    def state(self) -> Path:
+        return self.entry.file("state")
+
+    @property
+    def notes(self) -> Mapping[str, Any]:
+        """What the builder found out: versions, the VMM's pid, the hellos of both agents."""
+        notes: Mapping[str, Any] = self.entry.manifest["notes"]
+        return notes
+
+
+def ensure(config: WorldConfig, *, store: Store, artefacts: Path, say: Say) -> Template:
+    """The template of a configuration; images and template are built if they are not there.
+
+    Call it from a thread that runs no event loop. However many processes ask, one builds.
+
+    :param artefacts: an existing folder; it keeps the consoles of a boot that failed.
+    :raises BootError: a milestone was not reached.
+    """
+    for kernel in (config.l1_kernel, config.l2_kernel):
+        if kernel:
+            boot.check_kernel(kernel)
+    image = emulator.get(store, say=say)
+    guest_images = guests.get(store, say=say)
+    builder = _Builder(config, image, guest_images, artefacts, say)
+    entry = store.get(
+        _KIND, builder.inputs(), builder.build, say=say, need_mib=config.l1_memory_mib + 512
+    )
+    return Template(entry=entry, parts=builder.parts(_capabilities_of(entry)))
+
+
+def _capabilities_of(entry: Entry) -> EmulatorCapabilities:
+    return EmulatorCapabilities(**entry.manifest["notes"]["capabilities"])
+
+
+@dataclass(frozen=True)
+class _Builder:
+    config: WorldConfig
+    emulator: EmulatorImage
+    guests: GuestImages
+    artefacts: Path
+    say: Say
+
+    def inputs(self) -> dict[str, Any]:
+        """Everything that goes into the template; a user's own files by their content."""
+        chosen = {
+            field.name: _content_of(getattr(self.config, field.name))
+            for field in dataclasses.fields(self.config)
+        }
+        return {
+            "procedure": _PROCEDURE,
+            "emulator": self.emulator.entry.key,
+            "guests": self.guests.entry.key,
+            "config": chosen,
+            "append": l1_append(self.config),
+            "witnesses": hashlib.sha256(tracing.SET_UP.encode()).hexdigest(),
+        }
+
+    def parts(self, found: EmulatorCapabilities) -> Parts:
+        own = self.config.l0_qemu
+        return Parts(
+            command=[str(own)] if own else self.emulator.command,
+            firmware=self.emulator.firmware,
+            config=self.config,
+            capabilities=found,
+        )
+
+    def build(self, folder: Path) -> Mapping[str, Any]:
+        """Boot, prepare and freeze into an empty folder."""
+        command = [str(self.config.l0_qemu)] if self.config.l0_qemu else self.emulator.command
+        return asyncio.run(self._build(folder, capabilities.probe(command)))
+
+    async def _build(self, folder: Path, found: EmulatorCapabilities) -> Mapping[str, Any]:
+        initrd = folder / ".l1-initrd"
+        boot.write_l1_initrd(
+            initrd,
+            self.config.l1_initrd or self.guests.initrd("l1"),
+            l2_kernel=self.config.l2_kernel or self.guests.kernel,
+            l2_initrd=self.config.l2_initrd or self.guests.initrd("l2"),
+            l1_qemu=self.config.l1_qemu,
+        )
+        cold = Boot(
+            kernel=self.config.l1_kernel or self.guests.kernel,
+            initrd=initrd,
+            append=l1_append(self.config),
+        )
+        self.say("booting the nested world (once; every test clones it)")
+        async with emulated(
+            self.parts(found),
+            purpose="template",
+            ram=folder / "ram",
+            artefacts=self.artefacts,
+            boot=cold,
+        ) as world:
+            l1 = await boot.boot_l1(world, say=self.say)
+            await tracing.set_up("L1", world.l1)
+            l2 = await boot.boot_l2(world, self.config, say=self.say)
+            await tracing.set_up("L2", world.l2)
+            await restore.quiesce(world)
+            await _freeze(world, folder / "state")
+            notes = {
+                "capabilities": dataclasses.asdict(found),
+                "vmm_pid": world.vmm_pid,
+                "l1": l1,
+                "l2": l2,
+            }
+        initrd.unlink()
+        return notes
+
+
+async def _freeze(world: World, state: Path) -> None:
+    await world.qmp.execute("stop")
+    with world.qmp.client.listener("MIGRATION") as events:
+        await world.qmp.execute("migrate-set-capabilities", restore.CAPABILITIES)
+        await world.qmp.execute("migrate", {"uri": f"file:{state}"})
+        async with deadline(60, "the world to be written to disk"):
+            while True:
+                status = (await events.get())["data"]["status"]  # type: ignore[index,call-overload]
+                if status == "completed":
+                    break
+                if status in ("failed", "cancelled"):
+                    facts = await world.qmp.execute("query-migrate")
+                    raise MachineError(
+                        f"the world could not be frozen: {facts.get('error-desc', status)}"
+                    )
+    # An orderly end: the last pages of RAM are in the file once the process is gone.
+    await world.process.kill()
+
+
+def _content_of(value: object) -> object:
+    if not isinstance(value, Path):
+        return value
+    with value.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

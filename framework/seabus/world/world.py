@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The world: one emulator with all its channels open, and what becomes of them at the end."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from seabus.channel.agent import Agent
+from seabus.channel.qga import Qga
+from seabus.channel.qmp import Qmp
+from seabus.errors import ChannelError, DeadlineError, SeabusError
+from seabus.machine import ports
+from seabus.machine.argv import Boot, Wiring, l0_argv
+from seabus.machine.capabilities import EmulatorCapabilities
+from seabus.machine.config import WorldConfig
+from seabus.machine.console import tail
+from seabus.machine.ports import Sockets
+from seabus.machine.process import EmulatorProcess
+from seabus.machine.run_folder import RunFolder
+
+_MONITOR: Final = "qmp"
+#: The largest log an emulator may write in a clone; the template's RAM file needs more.
+_LOG_MIB: Final = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What an emulator is started from.
+
+    :param command: the start of its argv.
+    """
+
+    command: Sequence[str]
+    firmware: Path
+    config: WorldConfig
+    capabilities: EmulatorCapabilities
+
+
+@dataclass(kw_only=True)
+class World:
+    """One running nested stack.
+
+    :param qmp: L0's monitor: the firmware's place, where records are injected.
+    :param l1: our agent in the host, and ``l1_qga`` QEMU's.
+    :param l2: our agent in the guest, and ``l2_qga`` QEMU's.
+    :param l2_qmp: the VMM's monitor.
+    :param artefacts: the folder that keeps the evidence.
+    :param vmm_pid: the VMM's process in L1.
+    :param notes: what the template's builder found out (versions, clocks, set-up of the witnesses).
+    """
+
+    config: WorldConfig
+    process: EmulatorProcess
+    run_folder: Path
+    artefacts: Path
+    qmp: Qmp
+    l1: Agent
+    l2: Agent
+    l1_qga: Qga
+    l2_qga: Qga
+    l2_qmp: Qmp
+    sockets: Sockets
+    vmm_pid: int = 0
+    notes: dict[str, Any]
+
+    def consoles(self) -> dict[str, str]:
+        """The last lines of each console, printable."""
+        found = {}
+        for level in ("l1", "l2"):
+            if text := tail(self.artefacts / f"console-{level}.log"):
+                found[f"{level.upper()} console"] = text
+        return found
+
+    def explain(self, error: SeabusError) -> SeabusError:
+        """Add the consoles to an error, and name the emulator's death where that is the cause."""
+        if not self.process.alive and isinstance(error, ChannelError | DeadlineError):
+            cause = self.process.ended_error()
+            cause.__cause__ = error
+            error = cause
+        for title, text in self.consoles().items():
+            error.details.setdefault(title, text)
+        return error
+
+
+@contextlib.asynccontextmanager
+async def emulated(
+    parts: Parts, *, purpose: str, ram: Path, artefacts: Path, boot: Boot | None
+) -> AsyncIterator[World]:
+    """Start an emulator with its channels; end it, and everything of it, when the body ends.
+
+    Only L0's monitor has answered when the body begins.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        folder = stack.enter_context(RunFolder(purpose, artefacts=artefacts))
+        sockets = Sockets.make(_MONITOR, *ports.CONNECTED)
+        stack.callback(sockets.close)
+        argv = l0_argv(
+            parts.command,
+            parts.config,
+            parts.capabilities,
+            firmware=parts.firmware,
+            ram=ram,
+            wiring=Wiring(
+                descriptors=sockets.descriptors(), folder=folder.path, consoles=artefacts
+            ),
+            boot=boot,
+        )
+        process = await EmulatorProcess.start(
+            argv,
+            descriptors=sockets.descriptors().values(),
+            stderr=artefacts / "emulator.log",
+            memory_mib=parts.config.l1_memory_mib,
+            file_mib=parts.config.l1_memory_mib + _LOG_MIB if boot else _LOG_MIB,
+        )
+        stack.push_async_callback(process.kill)
+        folder.note_emulator(process.pid)
+        sockets.close_theirs()
+        (artefacts / "argv.sh").write_text(f"{process.command_line()}\n")
+
+        world = World(
+            config=parts.config,
+            process=process,
+            run_folder=folder.path,
+            artefacts=artefacts,
+            qmp=Qmp("L0", transcript=artefacts / "qmp-l0.jsonl"),
+            l1=Agent("L1"),
+            l2=Agent("L2"),
+            l1_qga=Qga("L1"),
+            l2_qga=Qga("L2"),
+            l2_qmp=Qmp("L2", transcript=artefacts / "qmp-l2.jsonl"),
+            sockets=sockets,
+            notes={},
+        )
+        for channel in (world.qmp, world.l1, world.l2, world.l1_qga, world.l2_qga, world.l2_qmp):
+            stack.push_async_callback(channel.close)
+        try:
+            await world.qmp.connect(sockets.ours[_MONITOR])
+            yield world
+        except SeabusError as error:
+            explained = world.explain(error)
+            if explained is error:
+                raise
+            raise explained from error

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// The protocol's limits.
+#ifndef SEABUS_LIMITS_H
+#define SEABUS_LIMITS_H
+
+enum {
+	LIMIT_VICTIMS = 64,
+	LIMIT_STREAMS = 16,
+	LIMIT_COMMANDS = 64,
+	LIMIT_REQUEST = 1 << 20,	/* bytes a line, without its '\n' */
+	LIMIT_OUTPUT = 1 << 20,		/* bytes kept of each output of a command */
+	LIMIT_READ = 256 << 10,
+	LIMIT_CHUNK = 64 << 10,		/* bytes in one stream message */
+};
+
+#endif

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// seabus-agent: does in a guest what the host asks for. See docs/reference/agent-protocol.md.
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "child.h"
+#include "loop.h"
+
+/* Started with some of 0, 1 and 2 closed, a pipe might take their place. */
+static void fill_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	fill_standard_descriptors();
+	children_begin();
+	if (argc == 2 && !strcmp(argv[1], "--stdio")) {
+		channel_use_stdio();
+	} else if (argc == 3 && !strcmp(argv[1], "--port")) {
+		channel_use_port(argv[2]);
+	} else {
+		fprintf(stderr, "usage: %s --port NAME | --stdio\n", argv[0]);
+		return 2;
+	}
+	loop_run();
+}
