@@ -40,9 +40,7 @@ class SeabusError(Exception):
     #: Who is at fault, in words a report can print.
     blame = "seabus"
 
-    def __init__(
-        self, message: str, *, hint: str = "", details: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, message: str, *, hint: str = "", details: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "touch.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -139,11 +140,20 @@ static void describe_machine_state(const ucontext_t *context)
 }
 #endif
 
+static uint64_t now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec * 1000000000ULL + time.tv_nsec;
+}
+
 static void on_fault(int signo, siginfo_t *info, void *context)
 {
 	int error = errno;
 
 	memset(&fault, 0, sizeof(fault));
+	fault.mono_ns = now();
 	fault.signo = signo;
 	fault.code = info->si_code;
 	fault.address = (uintptr_t)info->si_addr;
@@ -165,14 +175,6 @@ static void on_fault(int signo, siginfo_t *info, void *context)
 	errno = error;
 }
 
-static uint64_t now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec * 1000000000ULL + time.tv_nsec;
-}
-
 static void touch(char *memory, const struct touch_order *order, struct touch_outcome *outcome)
 {
 	uint64_t start;
@@ -191,7 +193,8 @@ static void touch(char *memory, const struct touch_order *order, struct touch_ou
 		store(memory + order->offset, order->size, order->value);
 	else
 		outcome->value = load(memory + order->offset, order->size);
-	outcome->ns = now() - start;
+	outcome->mono_ns = now();
+	outcome->ns = outcome->mono_ns - start;
 	if (order->write)
 		outcome->value = order->value;
 	touching = 0;
@@ -258,9 +261,14 @@ _Noreturn void victim_live(const struct victim_plan *plan)
 	send(plan->socket, &ready, sizeof(ready), MSG_NOSIGNAL);
 	if (ready.error)
 		_exit(1);
-	while (recv(plan->socket, &order, sizeof(order), 0) == sizeof(order)) {
+	for (;;) {
+		ssize_t got = recv(plan->socket, &order, sizeof(order), 0);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got != sizeof(order))
+			_exit(0);
 		touch(memory, &order, &outcome);
 		send(plan->socket, &outcome, sizeof(outcome), MSG_NOSIGNAL);
 	}
-	_exit(0);
 }

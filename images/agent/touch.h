@@ -32,7 +32,8 @@ struct touch_order {
 
 /* From the victim: how the access went. */
 struct touch_outcome {
-	int signo;	/* 0: it went through, and only the next two count */
+	uint64_t mono_ns;	/* CLOCK_MONOTONIC when it went through or the signal came */
+	int signo;		/* 0: it went through, and only the next two count */
 	uint64_t value;
 	uint64_t ns;
 	int code;

@@ -150,6 +150,7 @@ static void victim_touched(struct victim *victim, const struct touch_outcome *ou
 	struct text line = reply_begin(victim->asked);
 
 	victim->state = IDLE;
+	put_number(&line, "mono_ns", outcome->mono_ns);
 	if (outcome->signo) {
 		put_fault(&line, outcome);
 	} else {

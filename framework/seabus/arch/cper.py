@@ -218,9 +218,7 @@ class DataEntry:
         valid = read(data, _VALID, at=offset)
         guid = uuid.UUID(bytes_le=cut(data, _TYPE, at=offset))
         entry = cls(
-            section=_section(
-                uuid.UUID(bytes_le=cut(data, _TYPE, at=offset)), data[start:end], start
-            ),
+            section=cper_sections.decode(guid, data[start:end], start),
             severity=_severity(data, _SEVERITY, offset),
             flags=read(data, _FLAGS, at=offset),
             revision=revision,

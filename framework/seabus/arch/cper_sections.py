@@ -65,6 +65,12 @@ class MemoryErrorType(enum.IntEnum):
     SCRUB_UNCORRECTED_ERROR = 14
     PHYSICAL_MEMORY_MAP_OUT_EVENT = 15
 
+    @property
+    def text(self) -> str:
+        """The type in the words of the specification."""
+        text = self.name.replace("_", " ").lower().replace("ecc", "ECC")
+        return text.replace(" bit", "-bit").replace(" symbol", "-symbol").replace("map out", "map-out")
+
 
 # UEFI 2.11 appendix N.2.5, Memory Error Record: validation bit, name, byte offset, bytes, cut.
 # fmt: off
@@ -111,7 +117,7 @@ class MemorySection:
     or ``bank_group`` (upper half) and ``bank_address`` (lower half) are given. ``unknown_valid``
     holds validation bits that the specification does not define; ``trailing`` what follows byte 80.
 
-        Source: UEFI 2.11 appendix N.2.5, Memory Error Record.
+    Source: UEFI 2.11 appendix N.2.5, Memory Error Record.
     """
 
     guid: ClassVar[uuid.UUID] = MEMORY_ERROR_SECTION
@@ -143,13 +149,12 @@ class MemorySection:
 
     @property
     def error_type_name(self) -> str:
-        """The error type in words, such as ``multi bit ECC``; empty when not valid."""
+        """The error type in words, such as ``multi-bit ECC``; empty when not valid."""
         if self.error_type is None:
             return ""
         if self.error_type not in set(MemoryErrorType):
             return f"reserved ({self.error_type})"
-        name = MemoryErrorType(self.error_type).name
-        return name.replace("_", " ").lower().replace("ecc", "ECC")
+        return MemoryErrorType(self.error_type).text
 
     def encode(self) -> bytes:
         """Return the section, 80 bytes and what trails them.

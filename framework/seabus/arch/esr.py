@@ -161,7 +161,7 @@ def decode_esr(raw: int | Esr) -> Syndrome:
     return Syndrome(esr, fields, violations)
 
 
-def encode_esr(ec: int, /, *, il: bool = True, **fields: int) -> Esr:
+def encode_esr(ec: int, /, **fields: int) -> Esr:
     """Build a legal ESR_ELx from its fields, named as the architecture spells them.
 
     >>> encode_esr(0x15, ISS=42)
@@ -170,8 +170,8 @@ def encode_esr(ec: int, /, *, il: bool = True, **fields: int) -> Esr:
     To build an illegal one on purpose, pass the number to :class:`Esr`.
 
     :param ec: exception class, 0 to 63.
-    :param il: instruction length bit.
-    :param fields: values by name, such as ``DFSC=0x10``; those left out are zero.
+    :param fields: values by name, such as ``DFSC=0x10``. Those left out are zero, but for IL,
+        which is 1 as for every A64 instruction.
     :raises ValueError: a field unknown to this class, a value too wide, or a combination that the
         architecture reserves.
     """
@@ -179,7 +179,7 @@ def encode_esr(ec: int, /, *, il: bool = True, **fields: int) -> Esr:
     if entry is None:
         raise ValueError(f"EC {ec:#x} is reserved")
     rows = (_esr_tables.EC_ROW, *entry.layout)
-    esr = Esr(_bits.encode(rows, {"EC": ec, "IL": int(il), **fields}))
+    esr = Esr(_bits.encode(rows, {"EC": ec, "IL": 1, **fields}))
     syndrome = decode_esr(esr)
     missing = (name for name, value in fields.items() if value and syndrome.get(name) is None)
     problems = [*(f"{name} does not exist here" for name in missing), *syndrome.violations]
@@ -220,7 +220,7 @@ def encode_data_abort(
     """
     return encode_esr(
         0x24 if lower_el else 0x25,
-        il=il,
+        IL=il,
         ISV=isv,
         SAS=sas,
         SSE=sse,

@@ -65,8 +65,10 @@ _ITEM = re.compile(r"(\w[\w -]{0,40}?): ?(.*)")
 # 1".
 _LOCATION = re.compile(r"(\w+): ?(\S+)")
 _LOCATION_NAMES = frozenset(
-    "node card module rank bank bank_group bank_address device row column bit_position requestor_id"
-    " responder_id target_id chip_id".split()
+    {
+        *("node", "card", "module", "rank", "bank", "bank_group", "bank_address", "device"),
+        *("row", "column", "bit_position", "requestor_id", "responder_id", "target_id", "chip_id"),
+    }
 )
 
 _MAX_LINES = 256
@@ -130,8 +132,9 @@ class GhesTextParser:
 
     The kernel prints no end of a record. So :meth:`feed` hands a record out, once, as soon as it is
     *ready*: its physical address was printed, or its error type without one, which comes later; any
-    other kind of record is ready when the next one begins, or in :meth:`finish`. Lines that come
-    after a record was handed out still complete the one in :attr:`records`.
+    other kind of record is ready when the next one begins, or in :meth:`finish`. A memory error
+    that waits for its address may overlap with one more record, as two CPUs may print at a time.
+    Lines that come after a record was handed out still complete the one in :attr:`records`.
     """
 
     def __init__(self) -> None:
@@ -164,7 +167,7 @@ class GhesTextParser:
     def _take(self, sequence: int, text: str) -> None:
         source = _SOURCE.fullmatch(text.strip())
         if source:
-            self._release_all()
+            self._release_before(sequence)
             self._begin(GhesRecord(sequence=sequence, source=int(source[1])))
         elif sequence not in self._records:  # its first lines were lost
             self._begin(GhesRecord(sequence=sequence))
@@ -187,6 +190,13 @@ class GhesTextParser:
         del self._waiting[sequence]
         self._ready.append(self._records[sequence])
 
+    def _release_before(self, beginning: int) -> None:
+        waiting = list(self._waiting)
+        for sequence in waiting:
+            overlaps = sequence == waiting[-1] and sequence != beginning
+            if not (overlaps and _may_get_address(self._records[sequence])):
+                self._release(sequence)
+
     def _release_all(self) -> None:
         for sequence in list(self._waiting):
             self._release(sequence)
@@ -197,6 +207,10 @@ def _is_ready(record: GhesRecord) -> bool:
         return False
     last = record.sections[-1]
     return last.physical_address is not None or last.error_type is not None
+
+
+def _may_get_address(record: GhesRecord) -> bool:
+    return not record.sections or record.sections[-1].kind in {"", "memory error"}
 
 
 def _extend(record: GhesRecord, text: str) -> GhesRecord:
@@ -251,9 +265,7 @@ _SETTERS: Mapping[str, Callable[[GhesSection, str], GhesSection]] = {
     "fru_id": _set_fru_id,
     "fru_text": lambda section, value: replace(section, fru_text=value),
     "physical_address": lambda section, value: replace(section, physical_address=_hex(value)),
-    "physical_address_mask": lambda section, value: replace(
-        section, physical_address_mask=_hex(value)
-    ),
+    "physical_address_mask": lambda section, value: replace(section, physical_address_mask=_hex(value)),
     "error_status": lambda section, value: replace(section, error_status=_hex(value)),
     "error_type": _set_error_type,
 }

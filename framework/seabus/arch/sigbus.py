@@ -110,9 +110,7 @@ class SigbusInfo:
         )
 
 
-def _number(
-    reply: Mapping[str, object], key: str, *, bits: int = _BITS, signed: bool = False
-) -> int | None:
+def _number(reply: Mapping[str, object], key: str, *, bits: int = _BITS, signed: bool = False) -> int | None:
     value = reply.get(key)
     if value is None:
         return None

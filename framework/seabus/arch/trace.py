@@ -51,9 +51,7 @@ _PATTERNS: Mapping[str, tuple[re.Pattern[str], ...]] = {
         ),
     ),
     "memory_failure_event": (
-        re.compile(
-            r"pfn (?P<pfn>0x[0-9a-f]+|0): recovery action for (?P<page_type>.+): (?P<result>.+)"
-        ),
+        re.compile(r"pfn (?P<pfn>0x[0-9a-f]+|0): recovery action for (?P<page_type>.+): (?P<result>.+)"),
         re.compile(r"pfn=(?P<pfn>\w+) page_type=(?P<page_type>.+) result=(?P<result>.+)"),
     ),
 }

@@ -17,7 +17,7 @@ from seabus.channel.interface import CommandResult
 from seabus.errors import AgentError, ChannelError, DeadlineError
 from seabus.patience import ANSWER, deadline
 
-_LINE_LIMIT: Final = 1 << 20
+_LINE_LIMIT: Final = 5 << 20  # the agent sends lines of up to 4 MiB
 _CHUNK: Final = 192 * 1024  # raw bytes a read or write carries; base64 makes 256 KiB of it
 
 OnData = Callable[[Mapping[str, Any]], None]
@@ -98,12 +98,10 @@ class Agent:
                     await self.request("stop", stream=number, within=2)
             self._pending.pop(number, None)
 
-    async def run(
-        self, *argv: str, stdin: bytes | None = None, within: float = ANSWER
-    ) -> CommandResult:
+    async def run(self, *argv: str, stdin: bytes | None = None, within: float = ANSWER) -> CommandResult:
         """Run a command to its end; see :class:`seabus.channel.interface.Commands`."""
-        extra = {} if stdin is None else {"stdin": base64.b64encode(stdin).decode()}
-        reply = await self.request("exec", argv=list(argv), within=within, **extra)
+        fed = None if stdin is None else base64.b64encode(stdin).decode()
+        reply = await self.request("exec", argv=list(argv), within=within, stdin=fed)
         return CommandResult(
             argv=argv,
             exit=reply.get("exit"),
@@ -128,9 +126,7 @@ class Agent:
             if reply["eof"] or not part:
                 return b"".join(parts)
 
-    async def write(
-        self, path: str, data: bytes, *, mode: int = 0o644, append: bool = False
-    ) -> None:
+    async def write(self, path: str, data: bytes, *, mode: int = 0o644, append: bool = False) -> None:
         """Make or replace a file (or append to it)."""
         for start in range(0, max(len(data), 1), _CHUNK):
             await self.request(

@@ -31,18 +31,14 @@ class CommandResult:
         if self.exit != 0:
             how = f"status {self.exit}" if self.signal is None else f"signal {self.signal}"
             complaint = self.stderr.decode(errors="backslashreplace").strip()
-            raise MachineError(
-                f"`{' '.join(self.argv)}` ended with {how}", details={"stderr": complaint}
-            )
+            raise MachineError(f"`{' '.join(self.argv)}` ended with {how}", details={"stderr": complaint})
         return self
 
 
 class Commands(Protocol):
     """Run commands, read and write files: our agent, QEMU's guest agent, and SSH to a lab host."""
 
-    async def run(
-        self, *argv: str, stdin: bytes | None = None, within: float = ...
-    ) -> CommandResult:
+    async def run(self, *argv: str, stdin: bytes | None = None, within: float = ...) -> CommandResult:
         """Run a command to its end and return what it printed."""
 
     async def spawn(self, *argv: str, output: str) -> int:
@@ -51,7 +47,5 @@ class Commands(Protocol):
     async def read(self, path: str, *, offset: int = 0) -> bytes:
         """A file's content from ``offset`` to its end."""
 
-    async def write(
-        self, path: str, data: bytes, *, mode: int = 0o644, append: bool = False
-    ) -> None:
+    async def write(self, path: str, data: bytes, *, mode: int = 0o644, append: bool = False) -> None:
         """Make or replace a file, or append to it."""

@@ -60,9 +60,7 @@ class Qga:
             except QMPError as error:
                 raise ChannelError(f"{self.level}'s QEMU guest agent closed: {error}") from error
 
-    async def run(
-        self, *argv: str, stdin: bytes | None = None, within: float = ANSWER
-    ) -> CommandResult:
+    async def run(self, *argv: str, stdin: bytes | None = None, within: float = ANSWER) -> CommandResult:
         """Run a command to its end; see :class:`seabus.channel.interface.Commands`."""
         arguments: dict[str, object] = {
             "path": argv[0],
@@ -96,9 +94,7 @@ class Qga:
         handle = await self.execute("guest-file-open", {"path": path, "mode": "r"})
         try:
             if offset:
-                await self.execute(
-                    "guest-file-seek", {"handle": handle, "offset": offset, "whence": "set"}
-                )
+                await self.execute("guest-file-seek", {"handle": handle, "offset": offset, "whence": "set"})
             parts = []
             while True:
                 part = await self.execute("guest-file-read", {"handle": handle, "count": _CHUNK})
@@ -108,13 +104,9 @@ class Qga:
         finally:
             await self.execute("guest-file-close", {"handle": handle})
 
-    async def write(
-        self, path: str, data: bytes, *, mode: int = 0o644, append: bool = False
-    ) -> None:
+    async def write(self, path: str, data: bytes, *, mode: int = 0o644, append: bool = False) -> None:
         """Make or replace a file, or append to it."""
-        handle = await self.execute(
-            "guest-file-open", {"path": path, "mode": "a" if append else "w"}
-        )
+        handle = await self.execute("guest-file-open", {"path": path, "mode": "a" if append else "w"})
         try:
             for start in range(0, len(data), _CHUNK):
                 text = base64.b64encode(data[start : start + _CHUNK]).decode()

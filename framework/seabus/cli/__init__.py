@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
+from types import FrameType
 from collections.abc import Sequence
 
 import seabus
@@ -14,7 +16,7 @@ from seabus.report.complaint import complain
 
 _EPILOG = """\
 exit codes: 0 pass, 1 fail (the system under test is wrong), 2 usage, 3 error (ours, the machine's or this
-computer's), 4 unknown (no verdict could be reached), 130 interrupted
+computer's), 4 unknown (no verdict could be reached), 128+N ended by signal N (130: Ctrl-C)
 """
 
 
@@ -40,17 +42,32 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+class _EndedBySignal(KeyboardInterrupt):
+    """SIGTERM or SIGHUP, which unwind exactly as Ctrl-C does."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    raise _EndedBySignal(number)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; every foreseeable problem becomes one line, a hint and an exit code."""
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, _end)
     try:
         arguments = parser().parse_args(argv)
         code: int = arguments.main(arguments)
     except SeabusError as error:
         complain(error, sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as ended:
+        number = ended.number if isinstance(ended, _EndedBySignal) else int(signal.SIGINT)
         print("seabus: interrupted; everything it had started is gone", file=sys.stderr)
-        return 130
+        return 128 + number
     except BrokenPipeError:
         sys.stderr.close()
         return 141

@@ -96,8 +96,7 @@ def _tools() -> Iterator[Line]:
 
 def _user_namespaces() -> Line:
     allowed = shutil.which("newuidmap") and (
-        subprocess.run(["unshare", "--user", "true"], capture_output=True, check=False).returncode
-        == 0
+        subprocess.run(["unshare", "--user", "true"], capture_output=True, check=False).returncode == 0
     )
     if allowed:
         return Line(mark="ok", thing="user namespaces", found="allowed: images build without root")

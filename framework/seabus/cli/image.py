@@ -92,9 +92,7 @@ def _clean(arguments: argparse.Namespace) -> int:
 def _only(store: Store, name: str) -> Entry:
     found: Sequence[Path] = [path for path in store.entries() if path.name.startswith(name)]
     if len(found) != 1:
-        raise UsageError(
-            f"{len(found)} entries of the cache begin with `{name}`", hint="seabus image list"
-        )
+        raise UsageError(f"{len(found)} entries of the cache begin with `{name}`", hint="seabus image list")
     return store.read(found[0])
 
 
@@ -111,4 +109,5 @@ def _as_json(entry: Entry) -> dict[str, Any]:
 
 def _size_mib(entry: Entry) -> float:
     files = [entry.path / name for name in entry.manifest["files"]]
-    return sum(file.stat().st_blocks * 512 for file in files if file.exists()) / (1 << 20)
+    blocks: int = sum(file.stat().st_blocks for file in files if file.exists())
+    return blocks * 512 / (1 << 20)

@@ -63,9 +63,7 @@ async def _frame(agent: Agent, pid: int, address: int) -> int:
 
 
 async def _gpa_to_hva(qmp: Qmp, address: GuestPhysical) -> VmmVirtual:
-    answer = await qmp.execute(
-        "human-monitor-command", {"command-line": f"gpa2hva {int(address):#x}"}
-    )
+    answer = await qmp.execute("human-monitor-command", {"command-line": f"gpa2hva {int(address):#x}"})
     # "Host virtual address for 0x45678000 (mach-virt.ram) is 0xffff12345000"
     found = re.search(r" is (?:0x)?([0-9a-fA-F]+)\s*$", answer)
     if found is None:

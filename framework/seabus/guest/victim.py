@@ -66,9 +66,7 @@ class Victim:
             length=reply["length"],
         )
 
-    async def touch(
-        self, *, offset: int = 0, op: Literal["read", "write"] = "read", size: int = 8
-    ) -> Touch:
+    async def touch(self, *, offset: int = 0, op: Literal["read", "write"] = "read", size: int = 8) -> Touch:
         """Make the access at EL0, in the victim's own context.
 
         :raises MachineError: the victim did not come back from it.

@@ -8,27 +8,38 @@ from typing import Final
 
 from seabus.machine import ports
 from seabus.machine.config import WorldConfig
+from seabus.observe import tracing
 
 #: Where L1 keeps what L2 boots from, and what the VMM writes.
 FILES: Final = "/seabus"
 LOG: Final = "/run/seabus/vmm.log"
-EXCEPTION_LOG: Final = "/run/seabus/vmm-exceptions.log"
 OWN_QEMU: Final = f"{FILES}/qemu-system-aarch64"
 
 _PACKAGED_QEMU: Final = "/usr/bin/qemu-system-aarch64"
 _FIRMWARE: Final = "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd"
 
 
-def vmm_argv(config: WorldConfig, devices: Mapping[str, str]) -> list[str]:
+def program(config: WorldConfig) -> str:
+    """The VMM's program in L1."""
+    return OWN_QEMU if config.l1_qemu else _PACKAGED_QEMU
+
+
+def vmm_argv(config: WorldConfig, devices: Mapping[str, str], *, monitor_object: bool) -> list[str]:
     """The command line of L1's QEMU.
 
     :param devices: port name (:mod:`seabus.machine.ports`) to its device file in L1.
+    :param monitor_object: its monitors are objects; ``-mon`` would warn that it is deprecated.
     """
+    monitor = (
+        ["-object", "monitor-qmp,id=monitor,chardev=qmp"]
+        if monitor_object
+        else ["-mon", "chardev=qmp,mode=control"]
+    )
     append = f"console=ttyAMA0 loglevel=3 panic=-1 {config.l2_append}".rstrip()
     ras = "on" if config.l2_ras else "off"
     # fmt: off
     return [
-        OWN_QEMU if config.l1_qemu else _PACKAGED_QEMU,
+        program(config),
         "-name", "seabus-l2,debug-threads=on",  # vCPU threads are told apart by name: "CPU 0/KVM"
         "-nodefaults", "-no-user-config",
         "-display", "none",
@@ -43,12 +54,13 @@ def vmm_argv(config: WorldConfig, devices: Mapping[str, str]) -> list[str]:
         "-kernel", f"{FILES}/l2-Image",
         "-initrd", f"{FILES}/l2-initrd",
         "-append", append,
-        # QEMU's own account of every exception it puts into the guest: a witness that costs nothing.
-        "-d", "int", "-D", EXCEPTION_LOG,
+        # QEMU's own account of every exception it puts into the guest, written into L1's trace: so it lies
+        # on the same clock as the signals, and names the thread.
+        "-d", "int", "-D", tracing.MARKER,
         "-chardev", f"pipe,id=console,path={devices[ports.L2_CONSOLE]}",
         "-serial", "chardev:console",
         "-chardev", f"pipe,id=qmp,path={devices[ports.L2_QMP]}",
-        "-mon", "chardev=qmp,mode=control",
+        *monitor,
         "-device", "virtio-serial-pci,id=ports",
         "-chardev", f"pipe,id=agent,path={devices[ports.L2_AGENT]}",
         "-device", f"virtserialport,bus=ports.0,nr=1,chardev=agent,name={ports.L1_AGENT}",

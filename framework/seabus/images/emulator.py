@@ -57,9 +57,7 @@ def inputs() -> dict[str, Any]:
 
 def get(store: Store, *, say: Say) -> EmulatorImage:
     """The image, built if it is not there."""
-    entry = store.get(
-        "emulator", inputs(), lambda folder: _build(folder, say), say=say, need_mib=_ROOM_MIB
-    )
+    entry = store.get("emulator", inputs(), lambda folder: _build(folder, say), say=say, need_mib=_ROOM_MIB)
     return EmulatorImage(entry=entry)
 
 

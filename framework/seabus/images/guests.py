@@ -62,9 +62,7 @@ def inputs() -> dict[str, Any]:
 
 def get(store: Store, *, say: Say) -> GuestImages:
     """The images, built if they are not there."""
-    entry = store.get(
-        "guests", inputs(), lambda folder: _build(folder, say), say=say, need_mib=_ROOM_MIB
-    )
+    entry = store.get("guests", inputs(), lambda folder: _build(folder, say), say=say, need_mib=_ROOM_MIB)
     return GuestImages(entry=entry)
 
 
@@ -93,9 +91,7 @@ def _build(folder: Path, say: Say) -> Mapping[str, Any]:
             return {"packages": tree.packages(), "kernel": Path(kernels[0]).parent.name}
 
 
-def _pack(
-    tree: PackageTree, table: Mapping[str, Any], level: str, agent: bytes, output: Path
-) -> None:
+def _pack(tree: PackageTree, table: Mapping[str, Any], level: str, agent: bytes, output: Path) -> None:
     with output.open("wb") as stream, CpioWriter(stream) as archive:
         for name in _FOLDERS:
             archive.directory(name)

@@ -34,9 +34,7 @@ _RECORD_VERSIONS: Final = (
 _LAST_LINES: Final = 12
 
 
-def fetch(
-    packages: Sequence[str], *, architecture: str, source: Source, tar: Path, say: Say
-) -> None:
+def fetch(packages: Sequence[str], *, architecture: str, source: Source, tar: Path, say: Say) -> None:
     """Put packages and all they depend on into ``tar``.
 
     :raises CapabilityError: mmdebstrap is not installed, or may not be used by this user.
@@ -44,11 +42,11 @@ def fetch(
     """
     program = shutil.which("mmdebstrap")
     if program is None:
-        raise CapabilityError(
-            "mmdebstrap is not installed", hint="sudo apt-get install mmdebstrap"
-        )
+        raise CapabilityError("mmdebstrap is not installed", hint="sudo apt-get install mmdebstrap")
     # fmt: off
     argv = [
+        # It cleans up after itself when it is told to end, so it must be told even if we are killed.
+        *(["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []),
         program,
         "--variant=extract",                    # no maintainer scripts: nothing foreign is run
         f"--mode={'root' if os.geteuid() == 0 else 'unshare'}",
@@ -65,8 +63,8 @@ def fetch(
         *([f"deb {source.mirror} {source.suite} main"] if source.mirror else []),
     ]
     # fmt: on
-    # Unprivileged mmdebstrap works as another user, who must be able to reach its scratch folder.
-    scratch = Path(tempfile.gettempdir())
+    # Unprivileged mmdebstrap works as another user, who may not be able to reach our folder.
+    scratch = tar.parent if os.geteuid() == 0 else Path(tempfile.gettempdir())
     last: deque[str] = deque(maxlen=_LAST_LINES)
     with (
         tar.open("wb") as output,
@@ -91,8 +89,7 @@ def fetch(
             raise
     if process.returncode != 0:
         raise ImageError(
-            f"mmdebstrap could not fetch the {architecture} packages"
-            f" (exit status {process.returncode})",
+            f"mmdebstrap could not fetch the {architecture} packages (exit status {process.returncode})",
             hint=_advice("\n".join(last)),
             details={"mmdebstrap": "\n".join(last)},
         )

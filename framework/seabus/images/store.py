@@ -157,9 +157,7 @@ class Store:
         try:
             return Entry(path=path, manifest=json.loads((path / _MANIFEST).read_text()))
         except (OSError, ValueError) as error:
-            raise ImageError(
-                f"{path} has no readable manifest", hint="seabus image clean"
-            ) from error
+            raise ImageError(f"{path} has no readable manifest", hint="seabus image clean") from error
 
     def remove(self, path: Path) -> None:
         """Delete an entry; running clones keep the pages they mapped."""
@@ -204,10 +202,13 @@ class Store:
                 f"{self.root} has {free_mib} MiB free; building {kind} needs {need_mib} MiB",
                 hint="free some room, run `seabus image clean`, or set SEABUS_CACHE to a larger disk",
             )
+        for left in self.root.glob(f".{kind}-{key}-*"):
+            _remove_tree(left)  # we hold the lock: whoever made it is gone
         private = self.root / f".{kind}-{key}-{os.getpid()}"
         private.mkdir(mode=0o700)
         try:
             notes = build(private)
+            sealed = _seal(private)
             manifest = {
                 "schema": 1,
                 "kind": kind,
@@ -215,10 +216,10 @@ class Store:
                 "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                 "inputs": inputs,
                 "notes": notes,
-                "files": _seal(private),
+                "files": sealed,
             }
             _write_synced(private / _MANIFEST, json.dumps(manifest, indent=1, default=str))
-            _stamp(private, manifest["files"])
+            _stamp(private, sealed)
             path = self.path(kind, key)
             private.rename(path)
         except OSError as error:

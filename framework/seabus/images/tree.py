@@ -19,6 +19,7 @@ from typing import Final, Self
 from elftools.common.exceptions import ELFError
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
+from elftools.elf.segments import InterpSegment
 
 from seabus.errors import ImageError
 
@@ -96,7 +97,7 @@ class PackageTree:
     def interpreter(self, program: str) -> str:
         """The path of a program's dynamic loader, as the program names it."""
         for segment in _elf(self.read(program)).iter_segments():
-            if segment.header.p_type == "PT_INTERP":
+            if isinstance(segment, InterpSegment):
                 return str(segment.get_interp_name())
         raise ImageError(f"{program} is not a dynamic program")
 
@@ -135,4 +136,4 @@ def _needed(data: bytes) -> list[str]:
     dynamic = _elf(data).get_section_by_name(".dynamic")
     if not isinstance(dynamic, DynamicSection):
         return []
-    return [tag.needed for tag in dynamic.iter_tags() if tag.entry.d_tag == "DT_NEEDED"]
+    return [str(tag.needed) for tag in dynamic.iter_tags("DT_NEEDED")]

@@ -21,9 +21,7 @@ _KIND_NAMES: Final = {
 }
 
 
-def judge(
-    story: Story, expectations: Sequence[Expectation], checks: Iterable[Finding] = ()
-) -> Judgement:
+def judge(story: Story, expectations: Sequence[Expectation], checks: Iterable[Finding] = ()) -> Judgement:
     """The verdict on a story.
 
     :param checks: findings made elsewhere (bystanders, processes that must live).
@@ -32,9 +30,7 @@ def judge(
     lost = [event for event in story.events if event.kind == "lost"]
     if lost:
         findings = [Finding(kind="lost", subject=e.level, text=e.text) for e in lost]
-        return Judgement(
-            verdict=Verdict.UNKNOWN, reason="a witness lost events", findings=findings
-        )
+        return Judgement(verdict=Verdict.UNKNOWN, reason="a witness lost events", findings=findings)
     matched = _assign(story.events, expectations)
     findings = [
         *_missing_and_wrong(expectations, matched),
@@ -52,9 +48,7 @@ def judge(
     )
 
 
-def _assign(
-    events: Sequence[Event], expectations: Sequence[Expectation]
-) -> dict[str, Event]:
+def _assign(events: Sequence[Event], expectations: Sequence[Expectation]) -> dict[str, Event]:
     """Expectation name to the event that fulfils it best; each event is used once.
 
     Pairs are taken in order of increasing difference, so one wrong value is reported as wrong, and not

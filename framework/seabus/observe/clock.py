@@ -35,9 +35,7 @@ async def align(agent: Agent, *, exchanges: int = 4, best: Alignment | None = No
         sent = time.monotonic_ns()
         theirs = int((await agent.request("clock"))["mono_ns"])
         received = time.monotonic_ns()
-        found = Alignment(
-            offset_ns=(sent + received) // 2 - theirs, error_ns=(received - sent) // 2 + 1
-        )
+        found = Alignment(offset_ns=(sent + received) // 2 - theirs, error_ns=(received - sent) // 2 + 1)
         if best is None or found.error_ns < best.error_ns:
             best = found
     assert best is not None

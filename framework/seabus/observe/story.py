@@ -15,9 +15,7 @@ class Story:
     :param zero_ns: the moment that counts as 0 s, on this computer's clock.
     """
 
-    def __init__(
-        self, events: Iterable[Event], clocks: Mapping[Level, Alignment], zero_ns: int
-    ) -> None:
+    def __init__(self, events: Iterable[Event], clocks: Mapping[Level, Alignment], zero_ns: int) -> None:
         self.clocks = clocks
         self.zero_ns = zero_ns
         self.events = sorted(events, key=self.time_s)

@@ -93,7 +93,9 @@ async def boot_l2(world: World, config: WorldConfig, *, say: Say) -> dict[str, A
     # Our ends are open before the VMM opens its: a port without a reader reports a hang-up.
     await world.l2.connect(world.sockets.ours[ports.L2_AGENT])
     world.l2_qga.attach(world.sockets.ours[ports.L2_QGA])
-    world.vmm_pid = await world.l1.spawn(*vmm.vmm_argv(config, devices), output=vmm.LOG)
+    objects = await world.l1.run(vmm.program(config), "-object", "help", within=60)
+    argv = vmm.vmm_argv(config, devices, monitor_object="monitor-qmp" in objects.text)
+    world.vmm_pid = await world.l1.spawn(*argv, output=vmm.LOG)
     try:
         await world.l2_qmp.connect(world.sockets.ours[ports.L2_QMP])
         return await _watched(world, "l2", _hello(world.l2), say)
@@ -110,10 +112,7 @@ async def _hello(agent: Agent) -> dict[str, Any]:
 
 
 async def _port_devices(l1: Agent) -> dict[str, str]:
-    script = (
-        "for p in /sys/class/virtio-ports/*;"
-        ' do read -r n <"$p/name" && echo "$n /dev/${p##*/}"; done'
-    )
+    script = 'for p in /sys/class/virtio-ports/*; do read -r n <"$p/name" && echo "$n /dev/${p##*/}"; done'
     listing = (await l1.run("sh", "-c", script)).must_succeed().text
     return dict(line.split(" ", 1) for line in listing.splitlines() if " " in line)
 
@@ -124,9 +123,7 @@ async def _vmm_words(world: World) -> str:
     return ""
 
 
-async def _watched(
-    world: World, level: str, answer: Coroutine[Any, Any, _T], say: Say
-) -> _T:
+async def _watched(world: World, level: str, answer: Coroutine[Any, Any, _T], say: Say) -> _T:
     """The answer, or the first reason why it will not come."""
     answered = asyncio.ensure_future(answer)
     ended = asyncio.ensure_future(world.process.ended())
@@ -159,8 +156,7 @@ async def _watch(world: World, level: str, say: Say) -> None:
         while text is None or text not in _content(console):
             if loop.time() > late:
                 raise BootError(
-                    f"{level.upper()} did not reach the milestone `{name}`"
-                    f" within {seconds * scale():g} s",
+                    f"{level.upper()} did not reach the milestone `{name}` within {seconds * scale():g} s",
                     hint=f"see the console below; it is kept in {console}",
                 )
             await asyncio.sleep(_GLANCE)  # a console file has no other way to say that it grew

@@ -70,9 +70,7 @@ async def cloned(template: Template, *, artefacts: Path, purpose: str) -> AsyncI
 async def _load(world: World, state: Path) -> None:
     with world.qmp.client.listener("MIGRATION") as events:
         await world.qmp.execute("migrate-set-capabilities", CAPABILITIES)
-        await world.qmp.execute(
-            "migrate-incoming", {"uri": f"file:{state}", "exit-on-error": False}
-        )
+        await world.qmp.execute("migrate-incoming", {"uri": f"file:{state}", "exit-on-error": False})
         async with deadline(CLONE, "the frozen world to load"):
             status = ""
             while status not in ("completed", "failed"):
@@ -126,9 +124,7 @@ async def _tick(agent: Agent, cpus: int) -> None:
     """A timer on each CPU must fire."""
     woken: set[int] = set()
     try:
-        await agent.request(
-            "tick", within=CLONE / 2, on_stream=lambda message: woken.add(message["cpu"])
-        )
+        await agent.request("tick", within=CLONE / 2, on_stream=lambda message: woken.add(message["cpu"]))
     except MachineError as error:
         dead = sorted(set(range(cpus)) - woken)
         raise CloneError(

@@ -20,7 +20,7 @@ from seabus.errors import MachineError
 from seabus.images import emulator, guests
 from seabus.images.emulator import EmulatorImage
 from seabus.images.guests import GuestImages
-from seabus.images.store import Entry, Say, Store
+from seabus.images.store import Entry, Say, Store, key_of
 from seabus.machine import capabilities
 from seabus.machine.argv import Boot, l1_append
 from seabus.machine.capabilities import EmulatorCapabilities
@@ -74,9 +74,7 @@ def ensure(config: WorldConfig, *, store: Store, artefacts: Path, say: Say) -> T
     image = emulator.get(store, say=say)
     guest_images = guests.get(store, say=say)
     builder = _Builder(config, image, guest_images, artefacts, say)
-    entry = store.get(
-        _KIND, builder.inputs(), builder.build, say=say, need_mib=config.l1_memory_mib + 512
-    )
+    entry = store.get(_KIND, builder.inputs(), builder.build, say=say, need_mib=config.l1_memory_mib + 512)
     return Template(entry=entry, parts=builder.parts(_capabilities_of(entry)))
 
 
@@ -147,9 +145,11 @@ class _Builder:
             await tracing.set_up("L1", world.l1)
             l2 = await boot.boot_l2(world, self.config, say=self.say)
             await tracing.set_up("L2", world.l2)
+            vmm_version = (await world.l2_qmp.execute("query-version"))["qemu"]
             await restore.quiesce(world)
             await _freeze(world, folder / "state")
             notes = {
+                "versions": self._versions(found, l1, l2, vmm_version),
                 "capabilities": dataclasses.asdict(found),
                 "vmm_pid": world.vmm_pid,
                 "l1": l1,
@@ -157,6 +157,26 @@ class _Builder:
             }
         initrd.unlink()
         return notes
+
+    def _versions(
+        self,
+        found: EmulatorCapabilities,
+        l1: Mapping[str, Any],
+        l2: Mapping[str, Any],
+        vmm: Mapping[str, int],
+    ) -> dict[str, str]:
+        """What a reader of a result wants to know about the parts."""
+        packages = self.guests.entry.manifest["notes"]["packages"]
+        return {
+            "l0_qemu": found.version,
+            "l0_machine": found.machine,
+            "l1_kernel": l1["kernel"],
+            "l1_kvm": self.config.l1_mode,
+            "l1_qemu": f"{vmm['major']}.{vmm['minor']}.{vmm['micro']}",
+            "l2_kernel": l2["kernel"],
+            "firmware": packages.get("qemu-efi-aarch64", "unknown"),
+            "template": key_of(self.inputs()),
+        }
 
 
 async def _freeze(world: World, state: Path) -> None:
@@ -166,14 +186,13 @@ async def _freeze(world: World, state: Path) -> None:
         await world.qmp.execute("migrate", {"uri": f"file:{state}"})
         async with deadline(60, "the world to be written to disk"):
             while True:
-                status = (await events.get())["data"]["status"]  # type: ignore[index,call-overload]
+                event: Mapping[str, Any] = await events.get()
+                status = event["data"]["status"]
                 if status == "completed":
                     break
                 if status in ("failed", "cancelled"):
                     facts = await world.qmp.execute("query-migrate")
-                    raise MachineError(
-                        f"the world could not be frozen: {facts.get('error-desc', status)}"
-                    )
+                    raise MachineError(f"the world could not be frozen: {facts.get('error-desc', status)}")
     # An orderly end: the last pages of RAM are in the file once the process is gone.
     await world.process.kill()
 

@@ -13,6 +13,7 @@ from seabus.channel.agent import Agent
 from seabus.channel.qga import Qga
 from seabus.channel.qmp import Qmp
 from seabus.errors import ChannelError, DeadlineError, SeabusError
+from seabus.guest import vmm
 from seabus.machine import ports
 from seabus.machine.argv import Boot, Wiring, l0_argv
 from seabus.machine.capabilities import EmulatorCapabilities
@@ -75,6 +76,10 @@ class World:
                 found[f"{level.upper()} console"] = text
         return found
 
+    async def vmm_log(self) -> bytes:
+        """What the VMM wrote to its standard error."""
+        return await self.l1.read(vmm.LOG)
+
     def explain(self, error: SeabusError) -> SeabusError:
         """Add the consoles to an error, and name the emulator's death where that is the cause."""
         if not self.process.alive and isinstance(error, ChannelError | DeadlineError):
@@ -104,9 +109,7 @@ async def emulated(
             parts.capabilities,
             firmware=parts.firmware,
             ram=ram,
-            wiring=Wiring(
-                descriptors=sockets.descriptors(), folder=folder.path, consoles=artefacts
-            ),
+            wiring=Wiring(descriptors=sockets.descriptors(), folder=folder.path, consoles=artefacts),
             boot=boot,
         )
         process = await EmulatorProcess.start(

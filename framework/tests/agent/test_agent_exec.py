@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import errno
+import json
 import os
 import signal
+import subprocess
 import time
 from typing import TYPE_CHECKING
 
@@ -79,9 +82,7 @@ def test_detached(agent: Agent, tmp_path: Path) -> None:
     output = tmp_path / "output"
     output.write_text("before\n")
     script = "cat; echo err >&2; exec sleep 60"
-    pid = agent.ok(
-        "exec", argv=["sh", "-c", script], detach=True, output=str(output), stdin="aW4K"
-    )["pid"]
+    pid = agent.ok("exec", argv=["sh", "-c", script], detach=True, output=str(output), stdin="aW4K")["pid"]
     while agent.ok("alive", pid=pid)["comm"] != "sleep":
         time.sleep(0.005)
     alive = agent.ok("alive", pid=pid)
@@ -122,8 +123,38 @@ def test_limit_on_commands(agent: Agent) -> None:
     assert len(running) == 63  # they die with the agent
 
 
-def test_a_slow_reader_loses_nothing(agent: Agent) -> None:
+def test_a_slow_reader_loses_nothing(agent_program: Path) -> None:
     """More output than the agent queues: it must wait, not drop, and not end."""
-    numbers = [agent.send("exec", argv=["head", "-c", "1048576", "/dev/zero"]) for _ in range(20)]
-    for number in numbers:
-        assert len(agent.reply(number)["ok"]["stdout"]) == (MIB + 2) // 3 * 4
+    count = 20
+    argv = ["head", "-c", str(MIB), "/dev/zero"]
+    with subprocess.Popen(
+        [agent_program, "--stdio"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for number in range(1, count + 1):
+            request = {"id": number, "do": "exec", "argv": argv}
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+        process.stdin.flush()
+        time.sleep(0.5)
+        replies = [json.loads(process.stdout.readline()) for _ in range(count)]
+        process.stdin.close()
+        assert process.wait(10) == 0
+    assert {reply["id"] for reply in replies} == {*range(1, count + 1)}
+    for reply in replies:
+        assert len(reply["ok"]["stdout"]) == (MIB + 2) // 3 * 4
+
+
+def test_a_client_that_never_reads_is_dropped(agent_program: Path) -> None:
+    with subprocess.Popen(
+        [agent_program, "--stdio"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        long = b"\x7f" * 480  # six bytes each in the error that names it
+        requests = b'{"id":1,"do":"%s"}\n' % long * 1000
+        with contextlib.suppress(BrokenPipeError):
+            while process.poll() is None:
+                process.stdin.write(requests)
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+        assert process.wait(10) == 1

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
@@ -132,7 +133,8 @@ def test_follow_ends_with_its_client(port: Port, tmp_path: Path) -> None:
     os.mkfifo(fifo)
     writer = os.open(fifo, os.O_RDWR)
     with port.connected() as first:
-        first.send('{"id":1,"do":"follow","path":"%s"}\n{"id":2,"do":"clock"}\n' % fifo)
+        first.send(json.dumps({"id": 1, "do": "follow", "path": str(fifo)}) + "\n")
+        first.send('{"id":2,"do":"clock"}\n')
         first.wait('"id":2')
     time.sleep(0.05)
     os.write(writer, b"for nobody")

@@ -30,9 +30,7 @@ def pattern(victim: int, offset: int, size: int) -> int:
     return int.from_bytes(data[offset % 8 : offset % 8 + size], "little")
 
 
-def touch(
-    agent: Agent, victim: int, offset: int, size: int = 8, value: int | None = None
-) -> dict[str, Any]:
+def touch(agent: Agent, victim: int, offset: int, size: int = 8, value: int | None = None) -> dict[str, Any]:
     op = "read" if value is None else "write"
     return agent.ok("touch", victim=victim, offset=offset, op=op, size=size, value=value)
 
@@ -63,9 +61,7 @@ def test_writes_are_expected_from_then_on(agent: Agent) -> None:
     assert seen["value"] == seen["expected"] == "0x8877005544332211"
     other = touch(agent, victim, 0)
     assert int(other["value"], 16) == int(other["expected"], 16) == pattern(victim, 0, 8)
-    hexadecimal = agent.ok(
-        "touch", victim=victim, offset=0, op="write", size=8, value="0xffffffffffffffff"
-    )
+    hexadecimal = agent.ok("touch", victim=victim, offset=0, op="write", size=8, value="0xffffffffffffffff")
     assert hexadecimal["value"] == "0xffffffffffffffff"
 
 

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``seabus run``: the main job - one memory fault, followed through three levels."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+
+from seabus.cli import world_options
+from seabus.errors import SeabusError
+from seabus.images.store import Store
+from seabus.judge.verdict import EXIT_CODES
+from seabus.machine import run_folder
+from seabus.report import artefacts, result, terminal
+from seabus.report.progress import teller
+from seabus.scenarios import consumed_page
+from seabus.scenarios.consumed_page import Outcome
+from seabus.world import restore, template
+from seabus.world.template import Template
+
+_DESCRIPTION: Final = """\
+Clone a nested world (L1: a host kernel with KVM; L2: a guest), report an uncorrected memory error in a page
+of the guest the way firmware does, let the guest touch the page, and show what every level did with it.
+The first run builds the images and boots the world; later ones take seconds.
+"""
+
+
+def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser action is private
+    parser = commands.add_parser(
+        "run", help="follow one memory fault through three levels", description=_DESCRIPTION
+    )
+    parser.add_argument(
+        "--no-inject",
+        action="store_true",
+        help="the negative control: the same steps without the fault; must end in `fail`",
+    )
+    parser.add_argument(
+        "--access",
+        choices=("read", "write"),
+        default="read",
+        help="how the victim touches the page",
+    )
+    parser.add_argument(
+        "--json",
+        metavar="FILE",
+        help="write the result there; - is standard output, without the story",
+    )
+    parser.add_argument(
+        "--artefacts", type=Path, metavar="DIR", help="keep the evidence there [a new folder]"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    world_options.add(parser)
+    parser.set_defaults(main=main)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    say = teller(quiet=arguments.quiet)
+    config = world_options.config(arguments)
+    run_folder.reap()
+    folder = artefacts.new(arguments.artefacts)
+    versions: dict[str, str] = {}
+    try:
+        frozen = template.ensure(config, store=Store(), artefacts=folder, say=say)
+        versions.update(frozen.notes["versions"])
+        say("cloning the world")
+        outcome = asyncio.run(_run(frozen, arguments, folder))
+    except SeabusError as error:
+        _write(result.of_error(error, versions=versions, artefacts=folder), folder, arguments.json)
+        print(f"artefacts: {folder}", file=sys.stderr)
+        raise
+    _write(result.of_outcome(outcome, versions=versions, artefacts=folder), folder, arguments.json)
+    if arguments.json != "-":
+        terminal.show(outcome, artefacts=folder, console=Console())
+    return EXIT_CODES[outcome.judgement.verdict]
+
+
+async def _run(frozen: Template, arguments: argparse.Namespace, folder: Path) -> Outcome:
+    async with restore.cloned(frozen, artefacts=folder, purpose="run") as world:
+        outcome = await consumed_page.run(world, inject=not arguments.no_inject, access=arguments.access)
+        with contextlib.suppress(SeabusError):
+            (folder / "vmm.log").write_bytes(await world.vmm_log())
+        return outcome
+
+
+def _write(found: Mapping[str, Any], folder: Path, chosen: str | None) -> None:
+    text = json.dumps(found, indent=1, default=str) + "\n"
+    (folder / "result.json").write_text(text)
+    if chosen == "-":
+        sys.stdout.write(text)
+    elif chosen:
+        Path(chosen).write_text(text)

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The trace of a level as a witness: its lines become events while they happen."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import re
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from seabus.arch import kernel_text, trace
+from seabus.arch.trace import LostEvents, MemoryFailureEvent, SeaProbe, SignalGenerate, TraceLine
+from seabus.channel.agent import Agent
+from seabus.observe import tracing
+from seabus.observe.events import Event, Kind, Level, Recorder
+from seabus.patience import STEP
+
+_BARRIER: Final = "seabus barrier"
+# QEMU target/arm/helper.c, arm_log_exception() and what follows it in arm_cpu_do_interrupt().
+_EXCEPTION: Final = {
+    "what": re.compile(r"Taking exception (\d+) \[(.+)\] on CPU (\d+)"),
+    "from": re.compile(r"\.\.\.from EL(\d) to EL(\d)"),
+    "esr": re.compile(r"\.\.\.with ESR 0x[0-9a-f]+/(0x[0-9a-f]+)"),
+    "far": re.compile(r"\.\.\.with FAR (0x[0-9a-f]+)"),
+}
+
+
+class TraceWitness:
+    """Follows one level's trace and adds what it sees to a recorder.
+
+    :param keep: receives the raw bytes, for the artefacts.
+    """
+
+    def __init__(self, level: Level, agent: Agent, recorder: Recorder, keep: Path) -> None:
+        self.level: Level = level
+        self._agent = agent
+        self._recorder = recorder
+        self._keep = keep
+        self._partial = b""
+        self._ghes = kernel_text.GhesTextParser()
+        self._exception: dict[str, Any] = {}
+        self._barriers = itertools.count(1)
+
+    @contextlib.asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        """Observe while the body runs."""
+        with self._keep.open("ab", buffering=0) as file:
+
+            def take(data: bytes) -> None:
+                file.write(data)
+                self._feed(data)
+
+            async with self._agent.following(tracing.PIPE, take):
+                yield
+
+    async def caught_up(self) -> None:
+        """Return once everything that had happened before the call is in the recorder.
+
+        A mark is written into the trace and awaited: order in the buffer, not time, is the proof.
+
+        :raises DeadlineError: the witness has fallen silent.
+        """
+        name = f"{_BARRIER} {next(self._barriers)}"
+        await self._agent.write(tracing.MARKER, f"{name}\n".encode(), append=True)
+        await self._recorder.until(
+            lambda event: event.level == self.level and event.text == name,
+            within=STEP,
+            what=f"{self.level}'s trace to catch up",
+        )
+
+    # Inside
+
+    def _feed(self, data: bytes) -> None:
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        for raw in lines:
+            line = trace.parse_trace_line(raw.decode(errors="backslashreplace"))
+            if isinstance(line, LostEvents):
+                self._recorder.add(
+                    Event(
+                        level=self.level,
+                        witness="trace",
+                        kind="lost",
+                        clock_ns=0,
+                        text=f"CPU {line.cpu}'s trace lost events",
+                    )
+                )
+            elif line is not None:
+                for event in self._read(line):
+                    self._recorder.add(event)
+
+    def _read(self, line: TraceLine) -> Iterator[Event]:
+        if failure := MemoryFailureEvent.of(line):
+            yield self._event(
+                line,
+                "trace",
+                "memory_failure",
+                pfn=failure.pfn,
+                page_type=failure.page_type,
+                result=failure.result,
+            )
+        elif signal := SignalGenerate.of(line):
+            yield self._event(line, "trace", "sigbus", code=signal.code, comm=signal.comm, tid=signal.pid)
+        elif sea := SeaProbe.of(line):
+            yield self._event(line, "kprobe", "sea", esr=sea.esr, far=sea.far, tid=line.pid)
+        elif line.event == "tracing_mark_write":
+            yield from self._read_mark(line)
+        elif (text := trace.console_message(line)) is not None:
+            yield from self._read_log(line, text)
+
+    def _read_log(self, line: TraceLine, text: str) -> Iterator[Event]:
+        if record := self._ghes.feed(text):
+            yield self._event(
+                line,
+                "kernel-log",
+                "ghes",
+                source=record.source,
+                severity=record.severity,
+                physical_address=record.physical_address,
+                fru_id=str(record.fru_id) if record.fru_id else None,
+            )
+        elif trouble := kernel_text.find_trouble(text):
+            yield self._event(line, "kernel-log", "trouble", what=trouble)
+        elif failure := kernel_text.parse_memory_failure(text):
+            yield self._event(line, "kernel-log", "note", pfn=failure.pfn)
+
+    def _read_mark(self, line: TraceLine) -> Iterator[Event]:
+        """A mark: a barrier of ours, or a line of the VMM's exception log."""
+        text = line.text.strip()
+        if text.startswith(_BARRIER):
+            yield self._event(line, "seabus", "note")
+        elif found := _EXCEPTION["what"].search(text):
+            self._exception = {"exception": found[2], "vcpu": int(found[3])}
+        elif found := _EXCEPTION["from"].search(text):
+            self._exception |= {"from_el": int(found[1]), "to_el": int(found[2])}
+        elif found := _EXCEPTION["esr"].search(text):
+            self._exception["esr"] = int(found[1], 16)
+        elif (found := _EXCEPTION["far"].search(text)) and self._exception:
+            yield self._event(line, "vmm-log", "exception", **self._exception, far=int(found[1], 16))
+            self._exception = {}
+
+    def _event(self, line: TraceLine, witness: str, kind: Kind, **fields: Any) -> Event:  # noqa: ANN401
+        return Event(
+            level=self.level,
+            witness=witness,
+            kind=kind,
+            clock_ns=line.t,
+            fields=fields,
+            text=line.text.strip(),
+        )

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One folder per run, named by time, that keeps all evidence; old ones are pruned."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import time
+from pathlib import Path
+from typing import Final
+
+from seabus import folders
+from seabus.errors import HostError
+
+_KEEP: Final = 200
+
+
+def new(chosen: Path | None = None) -> Path:
+    """A new folder: the one the user chose, or the next below the state folder."""
+    if chosen is not None:
+        try:
+            chosen.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise HostError(
+                f"cannot make the folder {chosen}: {error.strerror}",
+                hint="choose another with --artefacts",
+            ) from error
+        return chosen.absolute()
+    root = folders.artefacts()
+    _prune(root)
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    path = root / f"{stamp}-{os.getpid()}-{secrets.token_hex(2)}"
+    path.mkdir()
+    return path
+
+
+def _prune(root: Path) -> None:
+    """Forget the oldest of the runs kept by default; a folder the user chose is never touched."""
+    for path in sorted(root.iterdir())[: -_KEEP or None]:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)

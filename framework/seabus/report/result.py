@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The result file: what a run came to, for machines (``docs/reference/result.md``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import seabus
+from seabus.arch.esr import decode_esr
+from seabus.errors import SeabusError
+from seabus.judge.verdict import Verdict
+from seabus.observe.story import Story
+from seabus.report.complaint import as_json
+from seabus.scenarios.consumed_page import Outcome
+
+#: Raised when a field changes its meaning or goes; new fields do not raise it.
+SCHEMA: Final = 1
+
+
+def of_outcome(outcome: Outcome, *, versions: Mapping[str, str], artefacts: Path) -> dict[str, Any]:
+    """The result of a run that was judged."""
+    judgement = outcome.judgement
+    return {
+        "schema": SCHEMA,
+        "verdict": str(judgement.verdict),
+        "reason": judgement.reason,
+        "findings": [asdict(finding) for finding in judgement.findings],
+        "fault": outcome.fault.described() if outcome.fault else None,
+        "receipt": asdict(outcome.receipt) if outcome.receipt else None,
+        "addresses": [
+            {"space": space, "address": address, "by": by} for space, address, by in outcome.addresses.steps()
+        ],
+        "events": _events(outcome.story),
+        "clocks": {
+            level: {"error_s": alignment.error_ns / 1e9} for level, alignment in outcome.story.clocks.items()
+        },
+        "expectations": [asdict(expectation) for expectation in outcome.expectations],
+        "seconds": outcome.seconds,
+        "versions": {"seabus": seabus.__version__, **versions},
+        "artefacts": str(artefacts),
+        "error": None,
+    }
+
+
+def of_error(error: SeabusError, *, versions: Mapping[str, str], artefacts: Path) -> dict[str, Any]:
+    """The result of a run that could not be judged; the same fields, empty."""
+    verdict = Verdict.UNKNOWN if error.exit_code == 4 else Verdict.ERROR
+    return {
+        "schema": SCHEMA,
+        "verdict": str(verdict),
+        "reason": error.message,
+        "findings": [],
+        "fault": None,
+        "receipt": None,
+        "addresses": [],
+        "events": [],
+        "clocks": {},
+        "expectations": [],
+        "seconds": {},
+        "versions": {"seabus": seabus.__version__, **versions},
+        "artefacts": str(artefacts),
+        "error": as_json(error),
+    }
+
+
+def _events(story: Story) -> list[dict[str, Any]]:
+    return [
+        {
+            "level": event.level,
+            "witness": event.witness,
+            "kind": event.kind,
+            "t": round(story.time_s(event), 6),
+            "fields": _readable(event.fields),
+            "text": event.text,
+        }
+        for event in story.events
+    ]
+
+
+def _readable(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields as they are, with the decoded syndrome beside an ESR."""
+    found = dict(fields)
+    if isinstance(found.get("esr"), int):
+        found["esr_decoded"] = decode_esr(found["esr"]).summary()
+    return found

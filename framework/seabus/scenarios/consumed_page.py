@@ -1,0 +1,356 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The main job: firmware reports an uncorrected error in a page of a guest, and the guest consumes it.
+
+The chain, as data (:func:`expectations`), with who promises each link:
+
+====  =======  ==================================================================================
+ 1    L1       the kernel reports the firmware's record (Linux drivers/acpi/apei/ghes.c)
+ 2    L1       SIGBUS, action optional, to the VMM's main thread, which asked for early kill
+ 3    L1       memory_failure() takes the page from the VMM (Linux mm/memory-failure.c)
+ 4    L1       the guest touches the page: SIGBUS, action required, to the vCPU's thread
+ 5    L1       the VMM puts a data abort into the guest (QEMU target/arm/kvm.c)
+ 6    L2       the guest takes a synchronous external abort with that ESR (Linux arch/arm64/mm/fault.c)
+ 7    L2       its kernel reports the record the VMM wrote, naming the guest's physical page
+ 8    L2       SIGBUS, action required, to the victim
+ 9    L2       memory_failure() takes the page from the victim
+10    L2       the victim's handler gets it: code, address, size
+====  =======  ==================================================================================
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from seabus.arch.addresses import GuestPhysical
+from seabus.arch.esr import qemu_sea_esr
+from seabus.arch.sigbus import BusCode
+from seabus.errors import DeadlineError, MachineError
+from seabus.faults import fault
+from seabus.faults.fault import MemoryRecord, Receipt
+from seabus.guest.translate import Addresses, translate
+from seabus.guest.victim import Touch, Victim
+from seabus.judge.expectation import Expectation
+from seabus.judge.judge import judge
+from seabus.judge.verdict import Finding, Judgement, Verdict
+from seabus.observe import clock
+from seabus.observe.clock import HERE, Alignment
+from seabus.observe.events import Event, Level, Recorder
+from seabus.observe.story import Story
+from seabus.observe.witness import TraceWitness
+from seabus.patience import STEP
+from seabus.world.world import World
+
+_PAGE_BITS: Final = 12
+#: GHES source ids of QEMU's `virt` (QEMU include/hw/acpi/ghes.h): 0 synchronous, 1 injected by QMP.
+_SOURCE_SEA: Final = 0
+_SOURCE_QMP: Final = 1
+Access = Literal["read", "write"]
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """All that a run found out."""
+
+    judgement: Judgement
+    story: Story
+    expectations: Sequence[Expectation]
+    fault: MemoryRecord | None
+    receipt: Receipt | None
+    addresses: Addresses
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def expectations(
+    record: MemoryRecord, addresses: Addresses, victim: Victim, *, vmm_pid: int
+) -> list[Expectation]:
+    """The chain a consumed page must cause, with every value that is known beforehand."""
+    esr = qemu_sea_esr(from_el0=True)
+    return [
+        Expectation(
+            name="host-record",
+            level="L1",
+            witness="kernel-log",
+            kind="ghes",
+            fields={
+                "source": _SOURCE_QMP,
+                "severity": "recoverable",
+                "physical_address": int(addresses.host_physical),
+                "fru_id": str(record.nonce),
+            },
+            promise="firmware's record reaches the host kernel (Linux drivers/acpi/apei/ghes.c)",
+        ),
+        Expectation(
+            name="vmm-told",
+            level="L1",
+            witness="trace",
+            kind="sigbus",
+            fields={"code": int(BusCode.BUS_MCEERR_AO), "tid": vmm_pid},
+            after=("host-record",),
+            promise="a VMM that asked for early kill is told at once (Linux mm/memory-failure.c)",
+        ),
+        Expectation(
+            name="host-unmapped",
+            level="L1",
+            witness="trace",
+            kind="memory_failure",
+            fields={"pfn": addresses.host_physical.pfn, "result": "Recovered"},
+            after=("vmm-told",),
+            promise="the page is taken away and never used again (Linux mm/memory-failure.c)",
+        ),
+        Expectation(
+            name="vcpu-stopped",
+            level="L1",
+            witness="trace",
+            kind="sigbus",
+            fields={"code": int(BusCode.BUS_MCEERR_AR), "comm": "CPU 0/KVM"},
+            after=("host-unmapped",),
+            promise="KVM signals the thread whose guest touched it (Linux arch/arm64/kvm/mmu.c)",
+        ),
+        Expectation(
+            name="abort-injected",
+            level="L1",
+            witness="vmm-log",
+            kind="exception",
+            fields={"exception": "Data Abort", "from_el": 0, "to_el": 1, "esr": esr, "far": 0},
+            after=("vcpu-stopped",),
+            promise="the VMM puts an SEA into the guest (QEMU target/arm/kvm.c)",
+        ),
+        Expectation(
+            name="abort-taken",
+            level="L2",
+            witness="kprobe",
+            kind="sea",
+            fields={"esr": esr, "far": 0, "tid": victim.tid},
+            after=("vcpu-stopped",),
+            promise="the guest takes it with the VMM's syndrome (Arm ARM DDI 0487, ESR_EL1)",
+        ),
+        Expectation(
+            name="guest-record",
+            level="L2",
+            witness="kernel-log",
+            kind="ghes",
+            fields={
+                "source": _SOURCE_SEA,
+                "severity": "recoverable",
+                "physical_address": int(addresses.guest_physical),
+            },
+            after=("abort-taken",),
+            promise="the abort is claimed by APEI with the VMM's record (QEMU hw/acpi/ghes.c)",
+        ),
+        Expectation(
+            name="victim-signalled",
+            level="L2",
+            witness="trace",
+            kind="sigbus",
+            fields={"code": int(BusCode.BUS_MCEERR_AR), "tid": victim.tid},
+            after=("guest-record",),
+            promise="the consumer, and nobody else, is signalled (Linux mm/memory-failure.c)",
+        ),
+        Expectation(
+            name="guest-unmapped",
+            level="L2",
+            witness="trace",
+            kind="memory_failure",
+            fields={"pfn": GuestPhysical(int(addresses.guest_physical)).pfn, "result": "Recovered"},
+            after=("guest-record",),
+            promise="the guest gives the page up as well (Linux mm/memory-failure.c)",
+        ),
+        Expectation(
+            name="victim-informed",
+            level="L2",
+            witness="victim",
+            kind="siginfo",
+            fields={
+                "code": int(BusCode.BUS_MCEERR_AR),
+                "address": int(addresses.guest_virtual),
+                "lsb": _PAGE_BITS,
+                "tid": victim.tid,
+            },
+            after=("victim-signalled",),
+            promise="siginfo names the access and how much is lost (Linux arch/arm64/mm/fault.c)",
+        ),
+    ]
+
+
+async def run(world: World, *, inject: bool = True, access: Access = "read") -> Outcome:
+    """Follow one fault through a fresh world.
+
+    :param inject: False makes it the negative control: the same steps, but nothing is injected.
+    :raises MachineError: a channel or a machine failed on the way; that is no verdict on the system.
+    """
+    recorder = Recorder()
+    host = TraceWitness("L1", world.l1, recorder, world.artefacts / "trace-l1.txt")
+    guest = TraceWitness("L2", world.l2, recorder, world.artefacts / "trace-l2.txt")
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(host.watching())
+        await stack.enter_async_context(guest.watching())
+        victim, bystander = await asyncio.gather(Victim.make(world.l2), Victim.make(world.l2))
+        addresses = await translate(
+            victim.address,
+            victim.pid,
+            l2=world.l2,
+            l2_qmp=world.l2_qmp,
+            l1=world.l1,
+            vmm_pid=world.vmm_pid,
+        )
+        clocks = await _clocks(world, {})
+        run_ = _Run(world, recorder, host, guest, victim, bystander, addresses, clocks, access)
+        return await run_.go(inject)
+
+
+@dataclass
+class _Run:
+    world: World
+    recorder: Recorder
+    host: TraceWitness
+    guest: TraceWitness
+    victim: Victim
+    bystander: Victim
+    addresses: Addresses
+    clocks: dict[Level, Alignment]
+    access: Access
+
+    async def go(self, inject: bool) -> Outcome:
+        record = MemoryRecord(address=self.addresses.host_physical, nonce=uuid.uuid4())
+        expected = expectations(record, self.addresses, self.victim, vmm_pid=self.world.vmm_pid)
+        zero = time.monotonic_ns()
+        receipt = await self._inject(record) if inject else None
+        if inject and receipt is None:
+            judgement = Judgement(
+                verdict=Verdict.ERROR,
+                reason="injection lost: L0 accepted the record, but L1 never reported it",
+            )
+        else:
+            if inject:
+                await self._host_is_done()
+            checks = await self._consume()
+            judgement = judge(self._story(zero), expected, checks)
+        judged = time.monotonic_ns()
+        self.clocks = await _clocks(self.world, self.clocks)
+        return Outcome(
+            judgement=judgement,
+            story=self._story(zero),
+            expectations=expected,
+            fault=record if inject else None,
+            receipt=receipt,
+            addresses=self.addresses,
+            seconds={"fault_to_verdict": (judged - zero) / 1e9},
+        )
+
+    async def _inject(self, record: MemoryRecord) -> Receipt | None:
+        """Inject, and wait for the host's own report of this very record."""
+        data = record.encoded()
+        (self.world.artefacts / "record.cper").write_bytes(data)
+        self._add("L0", "monitor", "inject", record.described(), f"record for {record.address}")
+        await fault.inject(self.world.qmp, data)
+        try:
+            seen = await self.recorder.until(
+                lambda event: (
+                    event.level == "L1"
+                    and event.kind == "ghes"
+                    and event.fields["fru_id"] == str(record.nonce)
+                ),
+                within=STEP,
+                what="L1 to report the record",
+            )
+        except DeadlineError:
+            return None
+        return Receipt(
+            nonce=str(record.nonce),
+            source=seen.fields["source"],
+            address=f"{seen.fields['physical_address']:#x}",
+        )
+
+    async def _host_is_done(self) -> None:
+        """Wait until memory_failure() has dealt with the page; its absence is the judge's to report."""
+        try:
+            await self.recorder.until(
+                lambda event: event.level == "L1" and event.kind == "memory_failure",
+                within=STEP,
+                what="L1's memory_failure()",
+            )
+        except DeadlineError:
+            return
+
+    async def _consume(self) -> list[Finding]:
+        """Touch both pages, let the witnesses catch up, and see who is still well."""
+        touched, beside = await asyncio.gather(
+            self.victim.touch(op=self.access), self.bystander.touch(op="read")
+        )
+        self._note_touch(touched)
+        _, _, checks = await asyncio.gather(self.host.caught_up(), self.guest.caught_up(), self._well(beside))
+        return checks
+
+    def _note_touch(self, touched: Touch) -> None:
+        self._add("L2", "victim", "touch", {"op": self.access}, touched.outcome, touched.clock_ns)
+        if touched.signal is not None:
+            signal = touched.signal
+            self._add(
+                "L2",
+                "victim",
+                "siginfo",
+                {
+                    "code": signal.code,
+                    "address": signal.address,
+                    "lsb": signal.lsb,
+                    "tid": signal.tid,
+                    "pc": signal.pc,
+                    "fault_address": signal.fault_address,
+                    "esr": signal.esr,
+                },
+                str(signal),
+                touched.clock_ns,
+            )
+
+    async def _well(self, beside: Touch) -> list[Finding]:
+        """The bystander, the guest and the VMM must be as they were."""
+        findings = []
+        if not beside.intact:
+            findings.append(
+                Finding(
+                    kind="bystander",
+                    subject="bystander",
+                    text=f"a page beside the fault was hit: {beside.outcome}",
+                )
+            )
+        try:
+            status, vmm = await asyncio.gather(
+                self.world.l2_qmp.execute("query-status"),
+                self.world.l1.request("alive", pid=self.world.vmm_pid),
+            )
+        except MachineError as error:
+            return [*findings, Finding(kind="dead", subject="VMM", text=f"VMM: {error.message}")]
+        if not vmm["alive"] or status["status"] != "running":
+            text = f"the guest is {status['status']}, the VMM {vmm}"
+            findings.append(Finding(kind="dead", subject="guest", text=text))
+        return findings
+
+    def _add(
+        self,
+        level: Level,
+        witness: str,
+        kind: Any,  # noqa: ANN401 - a Kind, checked where Event is made
+        fields: dict[str, Any],
+        text: str,
+        clock_ns: int | None = None,
+    ) -> None:
+        moment = time.monotonic_ns() if clock_ns is None else clock_ns
+        self.recorder.add(
+            Event(level=level, witness=witness, kind=kind, clock_ns=moment, fields=fields, text=text)
+        )
+
+    def _story(self, zero: int) -> Story:
+        return Story(self.recorder.events, self.clocks, zero)
+
+
+async def _clocks(world: World, known: dict[Level, Alignment]) -> dict[Level, Alignment]:
+    l1, l2 = await asyncio.gather(
+        clock.align(world.l1, best=known.get("L1")), clock.align(world.l2, best=known.get("L2"))
+    )
+    return {"L0": HERE, "L1": l1, "L2": l2}
