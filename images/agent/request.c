@@ -25,6 +25,7 @@ static const struct {
 	{ "stop", verb_stop },
 	{ "threads", verb_threads },
 	{ "tick", verb_tick },
+	{ "leap", verb_leap },
 	{ "touch", verb_touch },
 	{ "victim", verb_victim },
 	{ "write", verb_write },

@@ -33,9 +33,31 @@ struct tick {
 	int error;
 };
 
-static _Noreturn void sleep_on(int cpu, uint64_t ns, int pipe)
+/* How long to sleep, and whether until a moment of the day: see verb_leap(). */
+struct sleep {
+	uint64_t ns;
+	bool anchored;
+};
+
+static int sleep_well(const struct sleep *sleep)
 {
-	struct timespec time = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+	struct timespec time = { 0 };
+
+	if (sleep->anchored)
+		clock_gettime(CLOCK_REALTIME, &time);
+	time.tv_sec += sleep->ns / 1000000000;
+	time.tv_nsec += sleep->ns % 1000000000;
+	if (time.tv_nsec >= 1000000000) {
+		time.tv_sec++;
+		time.tv_nsec -= 1000000000;
+	}
+	if (sleep->anchored)
+		return clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &time, NULL);
+	return clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
+}
+
+static _Noreturn void sleep_on(int cpu, const struct sleep *sleep, int pipe)
+{
 	struct waking waking = { .cpu = cpu };
 	cpu_set_t here;
 
@@ -44,13 +66,13 @@ static _Noreturn void sleep_on(int cpu, uint64_t ns, int pipe)
 	if (sched_setaffinity(0, sizeof(here), &here))
 		waking.error = errno;
 	else
-		waking.error = clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
+		waking.error = sleep_well(sleep);
 	pipe_write(pipe, &waking, sizeof(waking));
 	_exit(0);
 }
 
 /* In a child of the agent's, so that there is but one to wait for. */
-static _Noreturn void tick_live(uint64_t ns, int pipe)
+static _Noreturn void tick_live(const struct sleep *sleep, int pipe)
 {
 	cpu_set_t online;
 
@@ -64,7 +86,7 @@ static _Noreturn void tick_live(uint64_t ns, int pipe)
 		pid = fork();
 		if (pid == 0) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
-			sleep_on(cpu, ns, pipe);
+			sleep_on(cpu, sleep, pipe);
 		}
 		if (pid < 0) {
 			failed.error = errno;
@@ -135,7 +157,10 @@ static void tick_ended(struct child *child, int status)
 
 void verb_tick(struct request *request)
 {
-	uint64_t ns = may_number(request, "ns", 0, NS_MAX, NS_DEFAULT);
+	struct sleep sleep = {
+		.ns = may_number(request, "ns", 0, NS_MAX, NS_DEFAULT),
+		.anchored = may_bool(request, "anchored", false),
+	};
 	struct tick *tick;
 	int ends[2], error;
 
@@ -154,7 +179,7 @@ void verb_tick(struct request *request)
 	watch_start(&tick->watch);
 	if (!child_start(&tick->child, CHILD_COMMAND, tick_ended)) {
 		child_keep_only(ends[1]);
-		tick_live(ns, ends[1]);
+		tick_live(&sleep, ends[1]);
 	}
 	error = errno;
 	close(ends[1]);

@@ -7,6 +7,7 @@
 
 void verb_hello(struct request *request);	/* hello.c */
 void verb_clock(struct request *request);	/* clock.c */
+void verb_leap(struct request *request);
 void verb_tick(struct request *request);	/* tick.c */
 void verb_exec(struct request *request);	/* exec.c */
 void verb_alive(struct request *request);	/* process.c */

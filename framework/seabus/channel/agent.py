@@ -82,6 +82,11 @@ class Agent:
         finally:
             self._pending.pop(number, None)
 
+    def send(self, verb: str, **arguments: object) -> None:
+        """Ask and never look at the reply: for what answers only in another life of the machine."""
+        number, _ = self._send(verb, None, arguments)
+        self._pending.pop(number)
+
     @contextlib.asynccontextmanager
     async def following(self, path: str, on_bytes: Callable[[bytes], None]) -> AsyncIterator[None]:
         """While the body runs, ``on_bytes`` gets what appears in a file such as ``trace_pipe``."""

@@ -136,4 +136,4 @@ def _needed(data: bytes) -> list[str]:
     dynamic = _elf(data).get_section_by_name(".dynamic")
     if not isinstance(dynamic, DynamicSection):
         return []
-    return [str(tag.needed) for tag in dynamic.iter_tags("DT_NEEDED")]
+    return [str(tag.needed) for tag in dynamic.iter_tags("DT_NEEDED")]  # type: ignore[attr-defined]

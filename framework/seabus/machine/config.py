@@ -55,6 +55,11 @@ class WorldConfig:
                 f"L2's {self.l2_memory_mib} MiB do not fit into L1's {self.l1_memory_mib} MiB",
                 hint="L1 needs at least 512 MiB more than L2",
             )
+        if self.l1_mode == "vhe" and self.l1_cpus < 2:
+            raise UsageError(
+                "a host in VHE mode can only be cloned with at least two CPUs",
+                hint="--l1-cpus 2; see docs/findings/0001-el2-timers-not-migrated.md",
+            )
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, Path) and not value.is_file():

@@ -97,11 +97,15 @@ async def boot_l2(world: World, config: WorldConfig, *, say: Say) -> dict[str, A
     argv = vmm.vmm_argv(config, devices, monitor_object="monitor-qmp" in objects.text)
     world.vmm_pid = await world.l1.spawn(*argv, output=vmm.LOG)
     try:
-        await world.l2_qmp.connect(world.sockets.ours[ports.L2_QMP])
-        return await _watched(world, "l2", _hello(world.l2), say)
+        return await _watched(world, "l2", _greeted(world), say)
     except MachineError as error:
         error.details.setdefault("VMM", await _vmm_words(world))
         raise
+
+
+async def _greeted(world: World) -> dict[str, Any]:
+    await world.l2_qmp.connect(world.sockets.ours[ports.L2_QMP])
+    return await _hello(world.l2)
 
 
 async def _hello(agent: Agent) -> dict[str, Any]:
@@ -126,25 +130,41 @@ async def _vmm_words(world: World) -> str:
 async def _watched(world: World, level: str, answer: Coroutine[Any, Any, _T], say: Say) -> _T:
     """The answer, or the first reason why it will not come."""
     answered = asyncio.ensure_future(answer)
-    ended = asyncio.ensure_future(world.process.ended())
-    watched = asyncio.ensure_future(_watch(world, level, say))
-    tasks = (answered, ended, watched)
+    others = [asyncio.ensure_future(_watch(world, level, say)), asyncio.ensure_future(_emulator_ends(world))]
+    if level == "l2":
+        others.append(asyncio.ensure_future(_vmm_ends(world)))
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        if answered.done():
-            say(f"{level.upper()}: agent answers")
-            return answered.result()
-        if watched.done():
-            watched.result()
-        raise BootError(
-            f"the emulator ended while {level.upper()} was booting",
-            hint="a panic, or a refused option: see its last lines",
-            details={"L0 emulator": world.process.last_words()},
-        )
+        done, _ = await asyncio.wait([answered, *others], return_when=asyncio.FIRST_COMPLETED)
+        if answered not in done:
+            for task in done:
+                task.result()  # raises: none of the others ends well
+        found = await answered
+        say(f"{level.upper()}: agent answers")
+        return found
     finally:
-        for task in tasks:
+        for task in (answered, *others):
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(answered, *others, return_exceptions=True)
+
+
+async def _emulator_ends(world: World) -> None:
+    await world.process.ended()
+    raise BootError(
+        "the L0 emulator ended during the boot",
+        hint="a panic, or a refused option: see its last lines",
+        details={"L0 emulator": world.process.last_words()},
+    )
+
+
+async def _vmm_ends(world: World) -> None:
+    while True:
+        state = await world.l1.request("alive", pid=world.vmm_pid)
+        if not state["alive"]:
+            raise BootError(
+                f"the VMM in L1 ended during the boot of L2 (status {state.get('exit', state.get('signal'))})",
+                hint="a refused option, or a QEMU that cannot run here: see its words below",
+            )
+        await asyncio.sleep(_ASK_AGAIN)  # a boot is no time to hold up the machine with more questions
 
 
 async def _watch(world: World, level: str, say: Say) -> None:

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Freezing and restoring: how a template comes to life, and how a clone proves that it did.
 
-QEMU does not migrate EL2 timers (``docs/findings/0001-el2-timers-not-migrated.md``). A host kernel in VHE mode
-ticks on one, so it is put to sleep before the freeze (suspend-to-idle stops the tick) and woken in each clone,
-which programs the timer anew. In nVHE mode the kernel ticks on an EL1 timer, which is migrated. Either way every
+QEMU does not migrate EL2 timers (``docs/findings/0001-el2-timers-not-migrated.md``). A host kernel in
+nVHE mode ticks on an EL1 timer, which is migrated. In VHE mode it ticks on an EL2 timer: after a restore
+the kernel believes its timers armed, they are not, and it never arms them anew. So, before the freeze, a
+task on each CPU of L1 goes to sleep until a moment of the time of day; in each clone the time of day is
+set past that moment, upon which the kernel must program the timer of every such CPU again. Either way a
 clone must show a living timer on each CPU of L1, and in L2, before anybody gets it.
 """
 
@@ -36,18 +38,27 @@ CAPABILITIES: Final[dict[str, object]] = {
 }
 #: Ids of requests made before the freeze stay below this.
 _FIRST_ID: Final = 1 << 20
-_SLEEP: Final = (
-    "echo enabled > /sys/class/tty/ttyAMA0/power/wakeup"
-    " && (sleep 0.5; echo freeze > /sys/power/state) >/dev/null 2>&1 &"
-)
+_ANCHOR_S: Final = 3000
+_SECOND_NS: Final = 1_000_000_000
 
 
 async def quiesce(world: World) -> None:
     """Bring a booted world to rest, ready to be frozen."""
-    if world.config.l1_mode == "vhe":
-        raise NotImplementedError
     await world.l1.request("clock")
     await world.l2.request("clock")
+    if world.config.l1_mode == "vhe":
+        await _anchor_timers(world)
+
+
+async def _anchor_timers(world: World) -> None:
+    """Put a task on each CPU of L1 to sleep until a moment that only :func:`_leap` brings near."""
+    world.l1.send("tick", anchored=True, ns=_ANCHOR_S * _SECOND_NS)
+    # The agent forks the sleepers: once they sleep, a later answer of the same CPUs shows it.
+    await world.l1.request("tick")
+
+
+async def _leap(world: World) -> None:
+    await world.l1.request("leap", ns=2 * _ANCHOR_S * _SECOND_NS)
 
 
 @contextlib.asynccontextmanager
@@ -63,6 +74,8 @@ async def cloned(template: Template, *, artefacts: Path, purpose: str) -> AsyncI
         world.vmm_pid = template.notes["vmm_pid"]
         await _load(world, template.state)
         await _connect(world)
+        if world.config.l1_mode == "vhe":
+            await _leap(world)
         await _prove_alive(world)
         yield world
 
