@@ -6,8 +6,8 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from types import FrameType
 from collections.abc import Sequence
+from types import FrameType
 
 import seabus
 from seabus.cli import doctor, image, ps, run

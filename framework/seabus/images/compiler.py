@@ -7,9 +7,12 @@ import platform
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Final
 
 from seabus.errors import CapabilityError, ImageError
 from seabus.images import recipe
+
+_FLAGS: Final = ("-std=gnu11", "-static", "-Os", "-s", "-Wall", "-Wextra")
 
 
 def compiler() -> str:
@@ -31,8 +34,7 @@ def build(program: str, output: Path) -> None:
     """
     sources = sorted(str(path) for path in (recipe.folder() / program).glob("*.c"))
     result = subprocess.run(
-        [compiler(), "-std=gnu11", "-static", "-Os", "-Wall", "-Wextra", "-s"]
-        + ["-o", str(output), *sources],
+        [compiler(), *_FLAGS, "-o", str(output), *sources],
         capture_output=True,
         text=True,
         check=False,

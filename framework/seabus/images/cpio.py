@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes initramfs archives: cpio in the "newc" form (Linux Documentation/driver-api/early-userspace/buffer-format.rst).
+"""Writes initramfs archives: cpio in the "newc" form.
+
+Source: Linux Documentation/driver-api/early-userspace/buffer-format.rst.
 
 No device nodes and no owner but root: what an initramfs of ours holds can be written without privilege.
 """

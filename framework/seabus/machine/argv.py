@@ -70,7 +70,8 @@ def l0_argv(
         "-no-reboot",                           # a panicked L1 ends the run; it must not look alive again
 
         # A versioned machine: a frozen world is loaded by exactly the machine that froze it.
-        "-machine", f"{capabilities.machine},virtualization=on,ras={ras},gic-version=3,memory-backend=ram",
+        "-machine", f"{capabilities.machine},virtualization=on,ras={ras},gic-version=3,"
+                    "memory-backend=ram",
         "-cpu", _CPU[config.l0_cpu],
         "-smp", str(config.l1_cpus),
         "-m", f"{config.l1_memory_mib}M",
@@ -87,7 +88,8 @@ def l0_argv(
 
         # Our monitor is an inherited socket; the second one is for people, and always open.
         *_monitor(capabilities, "qmp", f"socket,id=qmp,fd={wiring.descriptors['qmp']}"),
-        *_monitor(capabilities, "people", f"socket,id=people,path={wiring.folder}/qmp.sock,server=on,wait=off"),
+        *_monitor(capabilities, "people",
+                  f"socket,id=people,path={wiring.folder}/qmp.sock,server=on,wait=off"),
 
         # L1's console: recorded whoever listens, and open to a person. An unread socket would stall the
         # guest in printk; a server socket without a client drops what was logged already.

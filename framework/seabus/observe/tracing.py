@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One trace instance per level: kernel log, RAS events, SIGBUS and external aborts, in one stream on one clock.
+"""One trace instance per level: kernel log, RAS events, SIGBUS and external aborts on one clock.
 
-Everything here is on stock kernels. The kernel's log comes through the ``printk:console`` tracepoint, so a log
-line and a signal are ordered by the same clock, and nothing is ever read off a console. The instance is private
-(``instances/seabus``): a user's own tracing goes on undisturbed.
+Everything here is on stock kernels. The kernel's log comes through the ``printk:console`` tracepoint, so a
+log line and a signal are ordered by the same clock, and nothing is ever read off a console. The instance
+is private (``instances/seabus``): a user's own tracing goes on undisturbed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ set -u
 mkdir -p {INSTANCE} && cd {INSTANCE} || exit 10
 echo mono > trace_clock || exit 11
 echo 512 > buffer_size_kb
-echo 'sig==7' > events/signal/signal_generate/filter && echo 1 > events/signal/signal_generate/enable || exit 12
+echo 'sig==7' > events/signal/signal_generate/filter || exit 12
+echo 1 > events/signal/signal_generate/enable || exit 12
 echo 1 > events/printk/console/enable || exit 13
 if [ -d events/memory_failure/memory_failure_event ]; then system=memory_failure; else system=ras; fi
 echo 1 > events/$system/memory_failure_event/enable || exit 14

@@ -161,7 +161,8 @@ async def _vmm_ends(world: World) -> None:
         state = await world.l1.request("alive", pid=world.vmm_pid)
         if not state["alive"]:
             raise BootError(
-                f"the VMM in L1 ended during the boot of L2 (status {state.get('exit', state.get('signal'))})",
+                "the VMM in L1 ended during the boot of L2"
+                f" (status {state.get('exit', state.get('signal'))})",
                 hint="a refused option, or a QEMU that cannot run here: see its words below",
             )
         await asyncio.sleep(_ASK_AGAIN)  # a boot is no time to hold up the machine with more questions

@@ -78,6 +78,13 @@ def ensure(config: WorldConfig, *, store: Store, artefacts: Path, say: Say) -> T
     return Template(entry=entry, parts=builder.parts(_capabilities_of(entry)))
 
 
+def boot_once(
+    config: WorldConfig, image: EmulatorImage, guest_images: GuestImages, folder: Path, say: Say
+) -> None:
+    """Boot, prepare and freeze a world into a folder without keeping it as a template, to be timed."""
+    _Builder(config, image, guest_images, folder, say).build(folder)
+
+
 def _capabilities_of(entry: Entry) -> EmulatorCapabilities:
     return EmulatorCapabilities(**entry.manifest["notes"]["capabilities"])
 

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmarks behind ``ci/bench``. Figures of shared machines are noisy: read medians, and mind n."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from seabus.images import emulator, guests
+from seabus.images.store import Store
+from seabus.judge.verdict import Verdict
+from seabus.machine.config import WorldConfig
+from seabus.scenarios import consumed_page
+from seabus.world import restore, template
+from seabus.world.template import Template
+
+_ROOT = Path(__file__).parents[1]
+
+
+def say(text: str) -> None:
+    print(f"[bench] {text}", file=sys.stderr, flush=True)
+
+
+def frozen(folder: Path) -> Template:
+    return template.ensure(WorldConfig(), store=Store(), artefacts=folder, say=say)
+
+
+def cold_boot_s(folder: Path) -> list[float]:
+    """Process start to L2's agent answering, without freezing and digesting."""
+    shared = Store()
+    image, guest_images = emulator.get(shared, say=say), guests.get(shared, say=say)
+    found = []
+    for number in range(3):
+        place = folder / f"boot-{number}"
+        place.mkdir()
+        reached: list[float] = []
+
+        def note(message: str, reached: list[float] = reached) -> None:
+            if message == "L2: agent answers":
+                reached.append(time.monotonic())
+
+        started = time.monotonic()
+        template.boot_once(WorldConfig(), image, guest_images, place, note)
+        found.append(reached[0] - started)
+        shutil.rmtree(place)
+    return found
+
+
+def clone_ready_s(folder: Path) -> list[float]:
+    """Emulator process start to both agents having answered with living timers."""
+    return asyncio.run(_clones(frozen(folder), folder))["ready"]
+
+
+def clone_private_mib(folder: Path) -> list[float]:
+    """Memory a clone has written itself, at the end of a whole fault."""
+    return asyncio.run(_faults(frozen(folder), folder, 20))["private"]
+
+
+def fault_to_verdict_s(folder: Path) -> list[float]:
+    """Injection to verdict in a ready clone."""
+    return asyncio.run(_faults(frozen(folder), folder, 30))["verdict"]
+
+
+def faults_per_minute(folder: Path) -> list[float]:
+    """Whole tests (clone, fault, verdict, end), two at a time; each figure is one batch of 40."""
+    clone = frozen(folder)
+    found = []
+    for _ in range(3):
+        started = time.monotonic()
+        asyncio.run(_two_at_a_time(clone, folder, 40))
+        found.append(40 / (time.monotonic() - started) * 60)
+    return found
+
+
+def first_verdict_s(folder: Path) -> list[float]:
+    """`ci/demo` in a fresh clone with an empty home and cache, downloads included.
+
+    Host packages that are installed already are not fetched again.
+    """
+    subprocess.run(["git", "clone", "-q", str(_ROOT), str(folder / "clone")], check=True)
+    home = folder / "home"
+    home.mkdir()
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "SEABUS_"))}
+    started = time.monotonic()
+    subprocess.run(
+        ["bash", "ci/demo"],
+        cwd=folder / "clone",
+        env={**kept, "HOME": str(home)},
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    return [time.monotonic() - started]
+
+
+async def _clones(clone: Template, folder: Path) -> dict[str, list[float]]:
+    ready = []
+    for _ in range(30):
+        started = time.monotonic()
+        async with restore.cloned(clone, artefacts=folder, purpose="bench"):
+            ready.append(time.monotonic() - started)
+    return {"ready": ready}
+
+
+async def _faults(clone: Template, folder: Path, count: int) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {"verdict": [], "private": []}
+    for _ in range(count):
+        async with restore.cloned(clone, artefacts=folder, purpose="bench") as world:
+            outcome = await consumed_page.run(world)
+            if outcome.judgement.verdict is not Verdict.PASS:
+                raise SystemExit(f"a benchmark fault ended in {outcome.judgement}")
+            found["verdict"].append(outcome.seconds["fault_to_verdict"])
+            found["private"].append(world.process.private_mib())
+    return found
+
+
+async def _two_at_a_time(clone: Template, folder: Path, count: int) -> None:
+    async with asyncio.TaskGroup() as group:
+        for number in range(2):
+            place = folder / f"lane-{number}"
+            place.mkdir(exist_ok=True)
+            group.create_task(_faults(clone, place, count // 2))
+
+
+_ALL: tuple[Callable[[Path], list[float]], ...] = (
+    clone_ready_s,
+    fault_to_verdict_s,
+    clone_private_mib,
+    faults_per_minute,
+    cold_boot_s,
+    first_verdict_s,
+)
+
+
+def _summary(values: Sequence[float]) -> dict[str, Any]:
+    ordered = sorted(values)
+    last = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
+    return {"n": len(values), "median": round(statistics.median(values), 3), "p95": round(last, 3)}
+
+
+def main() -> None:
+    names = {measure.__name__: measure for measure in _ALL}
+    parser = argparse.ArgumentParser(prog="ci/bench", description=__doc__)
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures there as well")
+    parser.add_argument("name", nargs="*", help=", ".join(names))
+    arguments = parser.parse_args()
+    unknown = set(arguments.name) - set(names)
+    if unknown:
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    figures = {}
+    for name in arguments.name or names:
+        say(name)
+        with tempfile.TemporaryDirectory(prefix="seabus-bench-") as scratch:
+            figures[name] = _summary(names[name](Path(scratch)))
+        say(f"{name}: {figures[name]}")
+    text = json.dumps(figures, indent=1)
+    print(text)
+    if arguments.json:
+        arguments.json.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()

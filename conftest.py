@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+"""For the whole tree: quick tests come before the emulated tier."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what boots or clones worlds after what does not: a typing error should not cost a boot."""
+    items.sort(key=lambda item: item.get_closest_marker("emulated") is not None)
