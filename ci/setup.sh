@@ -67,7 +67,7 @@ install_packages() {
 
 # make_venv EXTRA: the environment, with `.[EXTRA]` installed; "" for the product alone.
 make_venv() {
-    local extra=$1 python wanted stamp="$root/.venv/.seabus-${1:-run}"
+    local extra=$1 log python wanted stamp="$root/.venv/.seabus-${1:-run}"
     python=$(find_python)
     wanted=$("$python" -c 'import sys; print(sys.version)' | cat - "$root/pyproject.toml" | sha256sum)
     if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
@@ -79,8 +79,13 @@ make_venv() {
         "$python" -m venv --clear "$root/.venv"
     fi
     say "installing Seabus and the libraries it needs"
-    "$root/.venv/bin/python" -m pip install -q --disable-pip-version-check \
-        -e "$root${extra:+[$extra]}" || die "pip could not install Seabus" "check the network, then run this again"
+    log=$(mktemp)
+    if ! "$root/.venv/bin/python" -m pip install --disable-pip-version-check \
+        -e "$root${extra:+[$extra]}" >"$log" 2>&1; then
+        tail -n 15 "$log" >&2
+        die "pip could not install Seabus" "check the network, then run this again"
+    fi
+    rm -f "$log"
     printf '%s' "$wanted" >"$stamp"
 }
 

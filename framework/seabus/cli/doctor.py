@@ -48,7 +48,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser a
     parser = commands.add_parser(
         "doctor",
         help="what this computer has and lacks",
-        description="Look at all that Seabus needs, one line each, with the fix; exit code 3 if one is unmet.",
+        description="Look at all that Seabus needs, one line each, with the fix. Exit code 3: one is unmet.",
     )
     parser.add_argument("--json", action="store_true", help="a list of objects")
     parser.set_defaults(main=main)

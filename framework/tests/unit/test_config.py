@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a caller gets wrong is said in a line that names it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from seabus import patience
+from seabus.errors import UsageError
+from seabus.machine.config import WorldConfig
+from seabus.world import boot
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"l1_cpus": 0}, "l1_cpus=0"),
+        ({"l2_cpus": 99}, "l2_cpus=99"),
+        ({"l2_memory_mib": 2000}, "do not fit"),
+        ({"l1_kernel": Path("/nowhere/Image")}, "/nowhere/Image"),
+        ({"l1_mode": "vhe", "l1_cpus": 1}, "two CPUs"),
+    ],
+)
+def test_impossible_worlds(wrong: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError, match=said) as caught:
+        WorldConfig(**wrong)  # type: ignore[arg-type]
+    assert caught.value.hint
+
+
+def test_a_file_that_is_no_kernel(tmp_path: Path) -> None:
+    wrong = tmp_path / "bzImage"
+    wrong.write_bytes(b"MZ" + bytes(100))
+    with pytest.raises(UsageError, match="not an arm64 kernel Image"):
+        boot.check_kernel(wrong)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "fast", "1e9"])
+def test_patience_must_be_sensible(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEABUS_PATIENCE", value)
+    with pytest.raises(UsageError, match="SEABUS_PATIENCE"):
+        patience.scale()

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The judge names every deviation, and nothing but the right story passes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from seabus.judge.expectation import Expectation
+from seabus.judge.judge import judge
+from seabus.judge.verdict import Finding, Verdict
+from seabus.observe.clock import HERE, Alignment
+from seabus.observe.events import Event, Level
+from seabus.observe.story import Story
+
+CLOCKS: dict[Level, Alignment] = {"L0": HERE, "L1": HERE, "L2": Alignment(offset_ns=0, error_ns=1_000_000)}
+CHAIN = [
+    Expectation(name="told", level="L1", witness="trace", kind="sigbus", fields={"code": 5, "tid": 7}),
+    Expectation(
+        name="stopped",
+        level="L1",
+        witness="trace",
+        kind="sigbus",
+        fields={"code": 4, "tid": 9},
+        after=("told",),
+    ),
+    Expectation(
+        name="taken",
+        level="L2",
+        witness="kprobe",
+        kind="sea",
+        fields={"esr": 0x92000410, "far": (0, None)},
+        after=("stopped",),
+    ),
+]
+GOOD = [
+    Event(level="L1", witness="trace", kind="sigbus", clock_ns=10_000_000, fields={"code": 5, "tid": 7}),
+    Event(level="L1", witness="trace", kind="sigbus", clock_ns=20_000_000, fields={"code": 4, "tid": 9}),
+    Event(
+        level="L2",
+        witness="kprobe",
+        kind="sea",
+        clock_ns=30_000_000,
+        fields={"esr": 0x92000410, "far": 0},
+    ),
+]
+
+
+def verdict_on(events: Sequence[Event], checks: Sequence[Finding] = ()) -> tuple[Verdict, list[str]]:
+    found = judge(Story(events, CLOCKS, 0), CHAIN, checks)
+    return found.verdict, [finding.text for finding in found.findings]
+
+
+def altered(number: int, **changes: object) -> list[Event]:
+    events = list(GOOD)
+    event = events[number]
+    events[number] = dataclasses.replace(event, fields={**event.fields, **changes})
+    return events
+
+
+def test_the_right_story_passes() -> None:
+    assert verdict_on(GOOD) == (Verdict.PASS, [])
+
+
+def test_notes_are_judged_by_nobody() -> None:
+    note = Event(level="L1", witness="kernel-log", kind="note", clock_ns=1)
+    assert verdict_on([note, *GOOD])[0] is Verdict.PASS
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_missing_event(number: int) -> None:
+    events = [event for place, event in enumerate(GOOD) if place != number]
+    verdict, findings = verdict_on(events)
+    assert verdict is Verdict.FAIL
+    assert len(findings) == 1
+    assert findings[0].startswith(f"missing: {CHAIN[number].name}")
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_an_event_too_many(number: int) -> None:
+    verdict, findings = verdict_on([*GOOD, dataclasses.replace(GOOD[number], clock_ns=99_000_000)])
+    assert verdict is Verdict.FAIL
+    assert len(findings) == 1
+    assert findings[0].startswith("extra")
+
+
+@pytest.mark.parametrize(
+    ("number", "field", "value"),
+    [(0, "code", 3), (0, "tid", 8), (1, "code", 3), (1, "tid", 7), (2, "esr", 0x96000410), (2, "far", 1)],
+)
+def test_each_wrong_value_is_named(number: int, field: str, value: int) -> None:
+    found = judge(Story(altered(number, **{field: value}), CLOCKS, 0), CHAIN)
+    assert found.verdict is Verdict.FAIL
+    assert [(finding.kind, finding.field, finding.observed) for finding in found.findings] == [
+        ("wrong", field, value)
+    ]
+
+
+def test_two_signals_of_one_sort_are_told_apart_by_their_values() -> None:
+    """AO and AR come from one witness: a wrong AR must not be reported as a wrong AO."""
+    found = judge(Story(altered(1, tid=11), CLOCKS, 0), CHAIN)
+    assert [finding.subject for finding in found.findings] == ["stopped"]
+
+
+def test_out_of_order_within_a_level() -> None:
+    events = [dataclasses.replace(GOOD[0], clock_ns=25_000_000), *GOOD[1:]]
+    verdict, findings = verdict_on(events)
+    assert verdict is Verdict.FAIL
+    assert findings == ["out of order: stopped came before told"]
+
+
+@pytest.mark.parametrize(("early_ns", "expected"), [(500_000, Verdict.PASS), (1_500_000, Verdict.FAIL)])
+def test_order_between_levels_is_asserted_beyond_the_clocks_error(early_ns: int, expected: Verdict) -> None:
+    events = [*GOOD[:2], dataclasses.replace(GOOD[2], clock_ns=20_000_000 - early_ns)]
+    assert verdict_on(events)[0] is expected
+
+
+def test_trouble_anywhere_fails() -> None:
+    oops = Event(level="L2", witness="kernel-log", kind="trouble", clock_ns=5, text="Internal error: Oops")
+    verdict, findings = verdict_on([*GOOD, oops])
+    assert verdict is Verdict.FAIL
+    assert "Internal error" in findings[0]
+
+
+def test_a_bystander_hit_fails() -> None:
+    hit = Finding(kind="bystander", subject="bystander", text="a page beside the fault was hit")
+    assert verdict_on(GOOD, [hit])[0] is Verdict.FAIL
+
+
+def test_lost_events_are_unknown_even_if_all_was_seen() -> None:
+    lost = Event(level="L2", witness="trace", kind="lost", clock_ns=0, text="CPU 0's trace lost events")
+    assert verdict_on([*GOOD, lost])[0] is Verdict.UNKNOWN
+
+
+def test_expecting_nothing_is_no_pass() -> None:
+    assert judge(Story([], CLOCKS, 0), []).verdict is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize("drop", [lambda: GOOD[:0], lambda: GOOD[:1], lambda: GOOD[1:]])
+def test_parts_of_the_story_never_pass(drop: Callable[[], list[Event]]) -> None:
+    assert verdict_on(drop())[0] is Verdict.FAIL

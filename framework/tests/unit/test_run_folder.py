@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a killed owner leaves is found by its lock and removed; what lives is left alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from seabus.errors import HostError
+from seabus.machine import run_folder
+
+OWNER = """
+import subprocess, sys
+from seabus.machine.run_folder import RunFolder
+folder = RunFolder("test")
+child = subprocess.Popen(["sleep", "300"])
+folder.note_emulator(child.pid)
+print(folder.path, child.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(autouse=True)
+def own_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+
+
+def start_owner() -> tuple[subprocess.Popen[str], Path, int]:
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert owner.stdout is not None
+    path, pid = owner.stdout.readline().split()
+    return owner, Path(path), int(pid)
+
+
+def test_a_living_run_is_shown_and_not_reaped() -> None:
+    with run_folder.RunFolder("test") as folder:
+        assert run_folder.reap() == []
+        (found,) = run_folder.running()
+        assert (found.folder, found.owner_pid, found.purpose) == (folder.path, os.getpid(), "test")
+    assert run_folder.running() == []
+    assert not folder.path.exists()
+
+
+def test_a_killed_owner_is_reaped() -> None:
+    owner, path, child = start_owner()
+    assert [run.folder for run in run_folder.running()] == [path]
+    owner.kill()
+    owner.wait()
+    assert run_folder.running() == []
+    assert run_folder.reap() == [path.name]
+    assert not path.exists()
+    # The child does not name the folder in its arguments: it could be anybody's, and is left alone.
+    assert psutil.pid_exists(child)
+    psutil.Process(child).kill()
+
+
+def test_an_emulator_that_outlived_its_owner_is_ended(tmp_path: Path) -> None:
+    folder = run_folder.RunFolder("test")
+    # A program that can be given any argument, as an emulator is given its sockets.
+    child = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(300)", f"path={folder.path}/qmp.sock"]
+    )
+    folder.note_emulator(child.pid)
+    folder._lock.release()  # what the kernel does when an owner dies
+    assert run_folder.reap() == [folder.name]
+    assert child.wait(5) == -9
+
+
+def test_a_runtime_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    shared = tmp_path / f"seabus-{os.getuid()}"
+    shared.mkdir(mode=0o755)
+    shared.chmod(0o755)
+    with pytest.raises(HostError, match="not a private folder"):
+        run_folder.RunFolder("test")

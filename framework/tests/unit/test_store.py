@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The store never hands out what was not built whole, and builds once however many ask."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import shutil
+from collections import namedtuple
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seabus.errors import DiskError, ImageError
+from seabus.images.store import Store, digest
+
+
+def silent(_: str) -> None:
+    pass
+
+
+def fill(folder: Path) -> Mapping[str, Any]:
+    (folder / "ram").write_bytes(b"r" * 100_000)
+    (folder / "state").write_bytes(b"s" * 1000)
+    return {"note": 1}
+
+
+def test_second_call_builds_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    built = []
+
+    def build(folder: Path) -> Mapping[str, Any]:
+        built.append(folder)
+        return fill(folder)
+
+    first = store.get("thing", {"a": 1}, build, say=silent)
+    second = store.get("thing", {"a": 1}, build, say=silent)
+    assert len(built) == 1
+    assert first.path == second.path
+    assert second.manifest["notes"] == {"note": 1}
+
+
+def test_other_inputs_are_another_entry(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    one = store.get("thing", {"a": 1}, fill, say=silent)
+    other = store.get("thing", {"a": 2}, fill, say=silent)
+    assert one.path != other.path
+
+
+def test_interrupted_build_is_never_seen(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+
+    def interrupted(folder: Path) -> Mapping[str, Any]:
+        (folder / "half").write_bytes(b"x")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.get("thing", {}, interrupted, say=silent)
+    assert store.find("thing", {}) is None
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_flipped_bit_is_found(tmp_path: Path, seed: int) -> None:
+    entry = Store(tmp_path).get("thing", {}, fill, say=silent)
+    dice = random.Random(seed)
+    victim = entry.file(dice.choice(["ram", "state"]))
+    data = bytearray(victim.read_bytes())
+    data[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
+    victim.chmod(0o644)
+    victim.write_bytes(data)
+    with pytest.raises(ImageError, match="is not what was built"):
+        Store(tmp_path).find("thing", {})
+
+
+def test_a_flip_that_restores_mtime_is_found(tmp_path: Path) -> None:
+    """ctime tells, and no user can set it back."""
+    entry = Store(tmp_path).get("thing", {}, fill, say=silent)
+    ram = entry.file("ram")
+    before = ram.stat()
+    ram.chmod(0o644)
+    with ram.open("r+b") as file:
+        file.write(b"R")
+    ram.chmod(0o444)
+    os.utime(ram, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(ImageError):
+        Store(tmp_path).find("thing", {})
+
+
+def test_a_truncated_or_missing_file_is_found(tmp_path: Path) -> None:
+    entry = Store(tmp_path).get("thing", {}, fill, say=silent)
+    state = entry.file("state")
+    state.chmod(0o644)
+    os.truncate(state, 10)
+    with pytest.raises(ImageError):
+        Store(tmp_path).find("thing", {})
+    state.unlink()
+    with pytest.raises(ImageError, match="missing"):
+        Store(tmp_path).find("thing", {})
+
+
+def test_swapped_generations_are_found(tmp_path: Path) -> None:
+    """QEMU does not notice a `ram` of another generation than `state`: we must."""
+    store = Store(tmp_path)
+
+    def other(folder: Path) -> Mapping[str, Any]:
+        (folder / "ram").write_bytes(b"q" * 100_000)
+        (folder / "state").write_bytes(b"s" * 1000)
+        return {}
+
+    one = store.get("thing", {"a": 1}, fill, say=silent)
+    two = store.get("thing", {"a": 2}, other, say=silent)
+    aside = tmp_path / "aside"
+    one.file("ram").rename(aside)
+    two.file("ram").rename(one.file("ram"))
+    aside.rename(two.file("ram"))
+    for inputs in ({"a": 1}, {"a": 2}):
+        with pytest.raises(ImageError):
+            store.find("thing", inputs)
+
+
+def test_damage_is_said_and_repaired(tmp_path: Path) -> None:
+    said: list[str] = []
+    entry = Store(tmp_path).get("thing", {}, fill, say=silent)
+    entry.file("ram").unlink()
+    again = Store(tmp_path).get("thing", {}, fill, say=said.append)
+    assert again.file("ram").read_bytes() == b"r" * 100_000
+    assert "damaged" in said[0]
+
+
+def test_a_moved_cache_is_digested_again_and_accepted(tmp_path: Path) -> None:
+    Store(tmp_path / "a").root.mkdir()
+    entry = Store(tmp_path / "a").get("thing", {}, fill, say=silent)
+    shutil.copytree(entry.path.parent, tmp_path / "b")
+    assert Store(tmp_path / "b").find("thing", {}) is not None
+
+
+def test_no_room_is_said_before_a_build_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")  # noqa: PYI024 - as shutil.disk_usage returns
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(100, 90, 10 << 20))
+    with pytest.raises(DiskError, match="10 MiB free; building thing needs 500 MiB"):
+        Store(tmp_path).get("thing", {}, fill, say=silent, need_mib=500)
+
+
+def test_a_disk_that_fills_up_leaves_nothing(tmp_path: Path) -> None:
+    def full(folder: Path) -> Mapping[str, Any]:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(DiskError, match="is full"):
+        Store(tmp_path).get("thing", {}, full, say=silent)
+    assert [path for path in tmp_path.iterdir() if path.is_dir()] == []
+
+
+def _ask(root: Path, count: Any) -> None:  # noqa: ANN401 - a synchronized Value
+    def build(folder: Path) -> Mapping[str, Any]:
+        with count.get_lock():
+            count.value += 1
+        return fill(folder)
+
+    Store(root).get("thing", {}, build, say=silent)
+
+
+def test_many_processes_build_once(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    count = context.Value("i", 0)
+    askers = [context.Process(target=_ask, args=(tmp_path, count)) for _ in range(12)]
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join(30)
+        assert asker.exitcode == 0
+    assert count.value == 1
+
+
+def test_digest_knows_holes_from_content(tmp_path: Path) -> None:
+    sparse, dense, shifted = tmp_path / "sparse", tmp_path / "dense", tmp_path / "shifted"
+    with sparse.open("wb") as file:
+        file.seek(3 << 20)
+        file.write(b"data")
+        file.truncate(8 << 20)
+    dense.write_bytes(sparse.read_bytes())
+    with shifted.open("wb") as file:
+        file.seek((3 << 20) + (1 << 16))
+        file.write(b"data")
+        file.truncate(8 << 20)
+    assert digest(sparse) == digest(dense) != digest(shifted)
