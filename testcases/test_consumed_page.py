@@ -56,5 +56,6 @@ def test_guest_without_ras_fails(seabus_worlds: Worlds) -> None:
     outcome = seabus_worlds.run(consumed_page.run, WorldConfig(l2_ras=False))
     assert outcome.judgement.verdict is Verdict.FAIL
     assert outcome.receipt is not None
+    assert "VMM" in {finding.subject for finding in outcome.judgement.findings if finding.kind == "dead"}
     missing = {finding.subject for finding in outcome.judgement.findings if finding.kind == "missing"}
     assert "guest-record" in missing

@@ -5,13 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from seabus.arch.addresses import GuestVirtual
 from seabus.arch.sigbus import SigbusInfo
 from seabus.channel.agent import Agent
 from seabus.errors import MachineError
 from seabus.patience import STEP
+
+#: What a write writes, cut to its size.
+_WRITTEN: Final = 0x5EAB_0500_DEAD_BEEF
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +76,13 @@ class Victim:
         """
         try:
             reply = await self.agent.request(
-                "touch", victim=self.handle, offset=offset, op=op, size=size, within=STEP
+                "touch",
+                within=STEP,
+                victim=self.handle,
+                offset=offset,
+                op=op,
+                size=size,
+                value=hex(_WRITTEN & ((1 << 8 * size) - 1)) if op == "write" else None,
             )
         except MachineError as error:
             error.details.setdefault("waiting for", f"victim {self.pid} to {op} {self.address}")

@@ -33,10 +33,10 @@ def judge(story: Story, expectations: Sequence[Expectation], checks: Iterable[Fi
         return Judgement(verdict=Verdict.UNKNOWN, reason="a witness lost events", findings=findings)
     matched = _assign(story.events, expectations)
     findings = [
+        *checks,  # who died or was hit explains most of the rest
         *_missing_and_wrong(expectations, matched),
         *_extra(story.events, matched),
         *_out_of_order(story, expectations, matched),
-        *checks,
     ]
     if not expectations:
         return Judgement(verdict=Verdict.UNKNOWN, reason="nothing was expected")

@@ -50,6 +50,8 @@ _PAGE_BITS: Final = 12
 #: GHES source ids of QEMU's `virt` (QEMU include/hw/acpi/ghes.h): 0 synchronous, 1 injected by QMP.
 _SOURCE_SEA: Final = 0
 _SOURCE_QMP: Final = 1
+#: Seconds after which a touch is slow enough to ask whether the VMM is still there.
+_LOOK_AFTER_VMM: Final = 1.0
 Access = Literal["read", "write"]
 
 
@@ -215,6 +217,7 @@ class _Run:
     addresses: Addresses
     clocks: dict[Level, Alignment]
     access: Access
+    guest_lives: bool = True
 
     async def go(self, inject: bool) -> Outcome:
         record = MemoryRecord(address=self.addresses.host_physical, nonce=uuid.uuid4())
@@ -232,7 +235,8 @@ class _Run:
             checks = await self._consume()
             judgement = judge(self._story(zero), expected, checks)
         judged = time.monotonic_ns()
-        self.clocks = await _clocks(self.world, self.clocks)
+        if self.guest_lives:
+            self.clocks = await _clocks(self.world, self.clocks)
         return Outcome(
             judgement=judgement,
             story=self._story(zero),
@@ -280,12 +284,29 @@ class _Run:
 
     async def _consume(self) -> list[Finding]:
         """Touch both pages, let the witnesses catch up, and see who is still well."""
-        touched, beside = await asyncio.gather(
-            self.victim.touch(op=self.access), self.bystander.touch(op="read")
+        touches = asyncio.ensure_future(
+            asyncio.gather(self.victim.touch(op=self.access), self.bystander.touch(op="read"))
         )
+        if dead := await self._vmm_died_during(touches):
+            await self.host.caught_up()
+            return [dead]
+        touched, beside = await touches
         self._note_touch(touched)
         _, _, checks = await asyncio.gather(self.host.caught_up(), self.guest.caught_up(), self._well(beside))
         return checks
+
+    async def _vmm_died_during(self, touches: asyncio.Future[Any]) -> Finding | None:
+        """Whether the VMM ends before the touches do: then nobody is left to answer them."""
+        while not (await asyncio.wait([touches], timeout=_LOOK_AFTER_VMM))[0]:
+            vmm = await self.world.l1.request("alive", pid=self.world.vmm_pid)
+            if not vmm["alive"]:
+                touches.cancel()
+                self.guest_lives = False
+                words = (await self.world.vmm_log()).decode(errors="backslashreplace").strip()
+                last = words.splitlines()[-1] if words else "without a word"
+                text = f"the VMM died when the guest touched the page: {last}"
+                return Finding(kind="dead", subject="VMM", text=text)
+        return None
 
     def _note_touch(self, touched: Touch) -> None:
         self._add("L2", "victim", "touch", {"op": self.access}, touched.outcome, touched.clock_ns)

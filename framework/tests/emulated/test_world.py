@@ -158,7 +158,7 @@ def test_a_dead_timer_is_refused(seabus_worlds: Worlds) -> None:
         async with restore.cloned(uncured, artefacts=seabus_worlds.artefacts, purpose="pytest"):
             pytest.fail("a clone without a tick was handed out")
 
-    with pytest.raises(CloneError, match=r"L1's timer is dead on CPU 0, 1"):
+    with pytest.raises(CloneError, match=r"L1's timer is dead on CPU"):
         asyncio.run(play())
 
 
