@@ -118,18 +118,17 @@ async def _faults(clone: Template, folder: Path, count: int) -> dict[str, list[f
         async with restore.cloned(clone, artefacts=folder, purpose="bench") as world:
             outcome = await consumed_page.run(world)
             if outcome.judgement.verdict is not Verdict.PASS:
-                raise SystemExit(f"a benchmark fault ended in {outcome.judgement}")
+                raise RuntimeError(f"a fault ended in {outcome.judgement.verdict}: {folder}")
             found["verdict"].append(outcome.seconds["fault_to_verdict"])
             found["private"].append(world.process.private_mib())
     return found
 
 
 async def _two_at_a_time(clone: Template, folder: Path, count: int) -> None:
-    async with asyncio.TaskGroup() as group:
-        for number in range(2):
-            place = folder / f"lane-{number}"
-            place.mkdir(exist_ok=True)
-            group.create_task(_faults(clone, place, count // 2))
+    places = [folder / f"lane-{number}" for number in range(2)]
+    for place in places:
+        place.mkdir(exist_ok=True)
+    await asyncio.gather(*(_faults(clone, place, count // 2) for place in places))
 
 
 _ALL: tuple[Callable[[Path], list[float]], ...] = (
@@ -160,8 +159,9 @@ def main() -> None:
     figures = {}
     for name in arguments.name or names:
         say(name)
-        with tempfile.TemporaryDirectory(prefix="seabus-bench-") as scratch:
-            figures[name] = _summary(names[name](Path(scratch)))
+        scratch = Path(tempfile.mkdtemp(prefix="seabus-bench-"))  # kept if the benchmark fails
+        figures[name] = _summary(names[name](scratch))
+        shutil.rmtree(scratch)
         say(f"{name}: {figures[name]}")
     text = json.dumps(figures, indent=1)
     print(text)

@@ -67,6 +67,7 @@ async def _soak(clone: Template, root: Path, options: argparse.Namespace) -> dic
         "jobs": options.jobs,
         "inject": not options.no_inject,
         "l1_mode": options.l1_mode,
+        "l2_backing": options.l2_backing,
         "seed": options.seed,
         "seconds": round(seconds, 1),
         "per_minute": round(options.count / seconds * 60, 1),
@@ -82,13 +83,14 @@ def main() -> int:
     parser.add_argument("--no-inject", action="store_true", help="the negative control")
     parser.add_argument("--idle", action="store_true", help="leave the clones idle for a while first")
     parser.add_argument("--l1-mode", choices=("nvhe", "vhe"), default="nvhe")
+    parser.add_argument("--l2-backing", choices=("4k", "thp"), default="4k")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--quiet", action="store_true")
     parser.add_argument("--json", metavar="FILE", type=Path)
     options = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="seabus-soak-"))
     clone = template.ensure(
-        WorldConfig(l1_mode=options.l1_mode),
+        WorldConfig(l1_mode=options.l1_mode, l2_backing=options.l2_backing),
         store=Store(),
         artefacts=root,
         say=lambda text: print(f"[soak] {text}", file=sys.stderr),

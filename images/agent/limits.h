@@ -7,6 +7,7 @@ enum {
 	LIMIT_VICTIMS = 64,
 	LIMIT_STREAMS = 16,
 	LIMIT_COMMANDS = 64,
+	LIMIT_ALARMS = 1024,		/* of all ticks: one a CPU */
 	LIMIT_REQUEST = 1 << 20,	/* bytes a line, without its '\n' */
 	LIMIT_OUTPUT = 1 << 20,		/* bytes kept of each output of a command */
 	LIMIT_READ = 256 << 10,

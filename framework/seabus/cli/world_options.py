@@ -24,6 +24,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         default=_DEFAULTS.l1_mode,
         help="which KVM the host kernel runs (nvhe clones faster)",
     )
+    group.add_argument(
+        "--l2-backing",
+        choices=("4k", "thp"),
+        default=_DEFAULTS.l2_backing,
+        help="what L1 backs the guest's memory with",
+    )
     for level in ("l1", "l2"):
         name = level.upper()
         group.add_argument(

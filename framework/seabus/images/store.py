@@ -34,6 +34,9 @@ Say = Callable[[str], None]
 _MANIFEST: Final = "manifest.json"
 _STAMPS: Final = "stamps.json"
 _BLOCK: Final = 1 << 16
+#: A new kernel, option or version of Seabus makes another template of a gigabyte: old ones must go.
+_KEEP_AT_LEAST: Final = 6
+_KEEP_SECONDS: Final = 24 * 3600
 _ZERO: Final = bytes(_BLOCK)
 
 
@@ -165,6 +168,14 @@ class Store:
         path.rename(grave)
         _remove_tree(grave)
 
+    def prune(self, kind: str) -> None:
+        """Delete entries of a kind that are neither among the last used nor used of late."""
+        entries = [path for path in self.entries() if path.name.startswith(f"{kind}-")]
+        by_use = sorted(entries, key=lambda path: (path / _STAMPS).stat().st_atime, reverse=True)
+        for path in by_use[_KEEP_AT_LEAST:]:
+            if time.time() - (path / _STAMPS).stat().st_atime > _KEEP_SECONDS:
+                self.remove(path)
+
     def sweep(self) -> None:
         """Delete what interrupted builds left: private folders whose maker is gone."""
         for path in self.root.glob(".*"):
@@ -196,6 +207,7 @@ class Store:
         need_mib: int,
     ) -> Entry:
         self.sweep()
+        self.prune(kind)
         free_mib = shutil.disk_usage(self.root).free >> 20
         if free_mib < need_mib:
             raise DiskError(
@@ -263,6 +275,8 @@ class Store:
             changed = True
         if changed:
             _stamp(path, entry.manifest["files"])
+        with contextlib.suppress(OSError):
+            os.utime(path / _STAMPS)  # when it was last used, for prune()
         return entry
 
 

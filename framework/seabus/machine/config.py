@@ -13,6 +13,9 @@ from seabus.errors import UsageError
 KvmMode = Literal["nvhe", "vhe"]
 #: "lean" leaves out what costs emulation time and no RAS test needs; "full" is ``-cpu max``.
 CpuChoice = Literal["lean", "full"]
+#: What L1 backs the guest's memory with. A transparent huge page is split when one of its pages fails, and
+#: that may not succeed (docs/findings/0002): choose it to test that, not by accident.
+Backing = Literal["4k", "thp"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,7 @@ class WorldConfig:
     l1_qemu: Path | None = None
     l1_ras: bool = True
     l1_append: str = ""
+    l2_backing: Backing = "4k"
     l2_cpus: int = 1
     l2_memory_mib: int = 512
     l2_kernel: Path | None = None

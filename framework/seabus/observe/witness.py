@@ -18,6 +18,7 @@ from seabus.observe.events import Event, Kind, Level, Recorder
 from seabus.patience import STEP
 
 _BARRIER: Final = "seabus barrier"
+_KEEP_BYTES: Final = 64 << 20  # a guest chooses how much it traces, and must not fill the disk
 # QEMU target/arm/helper.c, arm_log_exception() and what follows it in arm_cpu_do_interrupt().
 _EXCEPTION: Final = {
     "what": re.compile(r"Taking exception (\d+) \[(.+)\] on CPU (\d+)"),
@@ -49,7 +50,8 @@ class TraceWitness:
         with self._keep.open("ab", buffering=0) as file:
 
             def take(data: bytes) -> None:
-                file.write(data)
+                if file.tell() < _KEEP_BYTES:
+                    file.write(data)
                 self._feed(data)
 
             async with self._agent.following(tracing.PIPE, take):

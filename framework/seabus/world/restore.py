@@ -4,8 +4,8 @@
 QEMU does not migrate EL2 timers (``docs/findings/0001-el2-timers-not-migrated.md``). A host kernel in
 nVHE mode ticks on an EL1 timer, which is migrated. In VHE mode it ticks on an EL2 timer: after a restore
 the kernel believes its timers armed, they are not, and it never arms them anew. So, before the freeze, a
-task on each CPU of L1 goes to sleep until a moment of the time of day; in each clone the time of day is
-set past that moment, upon which the kernel must program the timer of every such CPU again. Either way a
+timer on each CPU of L1 is set to a moment of the time of day; in each clone the time of day is set past
+that moment, upon which the kernel must program the timer of every such CPU again. Either way a
 clone must show a living timer on each CPU of L1, and in L2, before anybody gets it.
 """
 
@@ -38,23 +38,32 @@ CAPABILITIES: Final[dict[str, object]] = {
 }
 #: Ids of requests made before the freeze stay below this.
 _FIRST_ID: Final = 1 << 20
+_REHEARSALS: Final = 2
 _ANCHOR_S: Final = 3000
 _SECOND_NS: Final = 1_000_000_000
 
 
 async def quiesce(world: World) -> None:
-    """Bring a booted world to rest, ready to be frozen."""
-    await world.l1.request("clock")
-    await world.l2.request("clock")
+    """Bring a booted world to rest, ready to be frozen.
+
+    What every clone does first is rehearsed, so that no clone has to fault those pages in.
+    """
+    for _ in range(_REHEARSALS):
+        for agent in (world.l1, world.l2):
+            await agent.request("hello")
+            await agent.request("tick")
+            victim = await agent.request("victim", kind="anon", pages=1)
+            await agent.request("touch", victim=victim["victim"], offset=0, op="read", size=8)
+            await agent.request("pagemap", pid=victim["pid"], address=victim["address"])
+            await agent.request("end", victim=victim["victim"])
     if world.config.l1_mode == "vhe":
         await _anchor_timers(world)
 
 
 async def _anchor_timers(world: World) -> None:
-    """Put a task on each CPU of L1 to sleep until a moment that only :func:`_leap` brings near."""
+    """Set a timer on each CPU of L1 to a moment that only :func:`_leap` brings near."""
     world.l1.send("tick", anchored=True, ns=_ANCHOR_S * _SECOND_NS)
-    # The agent forks the sleepers: once they sleep, a later answer of the same CPUs shows it.
-    await world.l1.request("tick")
+    await world.l1.request("clock")  # answered after it: the timers are set
 
 
 async def _leap(world: World) -> None:

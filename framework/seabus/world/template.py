@@ -32,7 +32,7 @@ from seabus.world.world import Parts, World, emulated
 
 _KIND: Final = "template"
 #: Raised when this package prepares or freezes a world in another way.
-_PROCEDURE: Final = 2
+_PROCEDURE: Final = 4
 
 
 @dataclass(frozen=True, kw_only=True)

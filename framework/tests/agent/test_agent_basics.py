@@ -51,6 +51,18 @@ def test_clock(agent: Agent) -> None:
     assert before <= agent.ok("clock")["mono_ns"] <= time.monotonic_ns()
 
 
+def test_limit_on_timers(agent: Agent) -> None:
+    cpus = agent.ok("hello")["cpus"]
+    for _ in range(1024 // cpus):
+        agent.send("tick", ns=3600 * 10**9)
+    assert agent.kind("tick") == "busy"
+    agent.ok("clock")
+
+
+def test_anchored_timers_wait_for_the_time_of_day(agent: Agent) -> None:
+    assert agent.ok("tick", anchored=True, ns=1000)["cpus"]
+
+
 def test_tick(agent: Agent) -> None:
     online = sorted(os.sched_getaffinity(0))
     before = time.monotonic_ns()

@@ -175,6 +175,18 @@ def test_many_processes_build_once(tmp_path: Path) -> None:
     assert count.value == 1
 
 
+def test_entries_long_unused_make_room(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    entries = [store.get("thing", {"a": number}, fill, say=silent) for number in range(8)]
+    long_ago = 1_700_000_000
+    for number, entry in enumerate(entries[:3]):
+        os.utime(entry.file("stamps.json"), (long_ago + number, long_ago))
+    store.get("thing", {"a": 99}, fill, say=silent)
+    left = {path.name for path in store.entries()}
+    # Two go: six of the eight stay whatever their age, and the new one comes on top.
+    assert {entry.path.name for entry in entries} - left == {entries[0].path.name, entries[1].path.name}
+
+
 def test_digest_knows_holes_from_content(tmp_path: Path) -> None:
     sparse, dense, shifted = tmp_path / "sparse", tmp_path / "dense", tmp_path / "shifted"
     with sparse.open("wb") as file:
