@@ -26,13 +26,14 @@ async def far_side(sock: socket.socket, answer: dict[str, Any] | None) -> None:
     """Greets, negotiates, and answers every later command alike; None hangs up on it."""
     reader, writer = await asyncio.open_connection(sock=sock)
     writer.write(json.dumps(GREETING).encode() + b"\n")
-    while line := await reader.readline():
-        message = json.loads(line)
-        if message["execute"] != "qmp_capabilities" and answer is None:
+    while data := await reader.read(65536):  # one message each: the client awaits every answer
+        message = json.loads(data)
+        negotiating = message["execute"] == "qmp_capabilities"
+        if answer is None and not negotiating:
             break
-        found = {"return": {}} if message["execute"] == "qmp_capabilities" else answer
+        found = {"return": {}} if negotiating or answer is None else answer
         name = {"id": message["id"]} if "id" in message else {}
-        writer.write(json.dumps({**(found or {}), **name}).encode() + b"\n")
+        writer.write(json.dumps({**found, **name}).encode() + b"\n")
     writer.close()
 
 
