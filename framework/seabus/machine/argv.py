@@ -81,6 +81,7 @@ def l0_argv(
         "-accel", f"tcg,thread=multi,tb-size={512 if boot else 128}",
         # L1's clock of the day is part of the frozen state, not of this computer.
         "-rtc", "base=2026-01-01T00:00:00,clock=vm",
+        # Also asked for by QMP; here an emulator that lacks it says so before it boots anything.
         "-global", "migration.x-ignore-shared=on",
 
         "-bios", str(firmware),                 # ACPI, and so GHES, needs UEFI

@@ -44,6 +44,7 @@ _SPLIT: Final = "/sys/kernel/debug/split_huge_pages"
 _SPLIT_ATTEMPTS: Final = 10
 _HUGE_PAGES: Final = "/sys/kernel/mm/transparent_hugepage/enabled"
 _ASK_AGAIN: Final = 1.0
+_EM_AARCH64: Final = 183
 _ARM64_MAGIC: Final = b"ARM\x64"
 _ARM64_MAGIC_AT: Final = 56
 
@@ -59,6 +60,20 @@ def check_kernel(path: Path) -> None:
         raise UsageError(
             f"{path} is not an arm64 kernel Image",
             hint="give arch/arm64/boot/Image (or vmlinuz.efi) of a kernel build",
+        )
+
+
+def check_program(path: Path) -> None:
+    """Refuse early what L1 can never execute.
+
+    :raises UsageError: the file is no arm64 ELF program.
+    """
+    with path.open("rb") as file:
+        header = file.read(20)
+    if header[:4] != b"\x7fELF" or int.from_bytes(header[18:20], "little") != _EM_AARCH64:
+        raise UsageError(
+            f"{path} is not an arm64 program",
+            hint="give a qemu-system-aarch64 built for arm64; it runs inside L1",
         )
 
 

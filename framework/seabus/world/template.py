@@ -71,6 +71,8 @@ def ensure(config: WorldConfig, *, store: Store, artefacts: Path, say: Say) -> T
     for kernel in (config.l1_kernel, config.l2_kernel):
         if kernel:
             boot.check_kernel(kernel)
+    if config.l1_qemu:
+        boot.check_program(config.l1_qemu)
     image = emulator.get(store, say=say)
     guest_images = guests.get(store, say=say)
     builder = _Builder(config, image, guest_images, artefacts, say)

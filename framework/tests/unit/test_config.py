@@ -36,6 +36,13 @@ def test_a_file_that_is_no_kernel(tmp_path: Path) -> None:
         boot.check_kernel(wrong)
 
 
+def test_a_vmm_for_another_architecture(tmp_path: Path) -> None:
+    wrong = tmp_path / "qemu"
+    wrong.write_bytes(b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\x3e\x00")
+    with pytest.raises(UsageError, match="not an arm64 program"):
+        boot.check_program(wrong)
+
+
 @pytest.mark.parametrize("value", ["0", "-1", "fast", "1e9"])
 def test_patience_must_be_sensible(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEABUS_PATIENCE", value)
