@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Firmware reports an uncorrected error in a page of the guest, and the guest consumes it.
 
-What each level promises, and where, stands beside each expectation in ``seabus.scenarios.consumed_page``.
+What each level promises, and where, stands beside each expectation in ``seabus.scenarios.consumed_chain``.
 """
 
 from __future__ import annotations

@@ -1,12 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Freezing and restoring: how a template comes to life, and how a clone proves that it did.
+"""Restoring: how a template comes to life as a clone, and how the clone proves that it did.
 
-QEMU does not migrate EL2 timers (``docs/findings/0001-el2-timers-not-migrated.md``). A host kernel in
-nVHE mode ticks on an EL1 timer, which is migrated. In VHE mode it ticks on an EL2 timer: after a restore
-the kernel believes its timers armed, they are not, and it never arms them anew. So, before the freeze, a
-timer on each CPU of L1 is set to a moment of the time of day; in each clone the time of day is set past
-that moment, upon which the kernel must program the timer of every such CPU again. Either way a
-clone must show a living timer on each CPU of L1, and in L2, before anybody gets it.
+Every clone must show a living timer on each CPU of L1, and in L2, before anybody gets it: see
+:mod:`seabus.world.freeze` for what can be wrong with them.
 """
 
 from __future__ import annotations
@@ -18,56 +14,18 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from seabus.channel.agent import Agent
 from seabus.errors import CloneError, MachineError, SeabusError
 from seabus.machine import ports
 from seabus.patience import CLONE, deadline
+from seabus.world import freeze
+from seabus.world.template import Template
 from seabus.world.world import World, emulated
 
-if TYPE_CHECKING:
-    from seabus.world.template import Template
-
-#: Both ends of a migration need the same.
-CAPABILITIES: Final[dict[str, object]] = {
-    "capabilities": [
-        {"capability": "x-ignore-shared", "state": True},
-        {"capability": "events", "state": True},
-    ]
-}
 #: Ids of requests made before the freeze stay below this.
 _FIRST_ID: Final = 1 << 20
-_REHEARSALS: Final = 2
-_ANCHOR_S: Final = 3000
-_SECOND_NS: Final = 1_000_000_000
-
-
-async def quiesce(world: World) -> None:
-    """Bring a booted world to rest, ready to be frozen.
-
-    What every clone does first is rehearsed, so that no clone has to fault those pages in.
-    """
-    for _ in range(_REHEARSALS):
-        for agent in (world.l1, world.l2):
-            await agent.request("hello")
-            await agent.request("tick")
-            victim = await agent.request("victim", kind="anon", pages=1)
-            await agent.request("touch", victim=victim["victim"], offset=0, op="read", size=8)
-            await agent.request("pagemap", pid=victim["pid"], address=victim["address"])
-            await agent.request("end", victim=victim["victim"])
-    if world.config.l1_mode == "vhe":
-        await _anchor_timers(world)
-
-
-async def _anchor_timers(world: World) -> None:
-    """Set a timer on each CPU of L1 to a moment that only :func:`_leap` brings near."""
-    world.l1.send("tick", anchored=True, ns=_ANCHOR_S * _SECOND_NS)
-    await world.l1.request("clock")  # answered after it: the timers are set
-
-
-async def _leap(world: World) -> None:
-    await world.l1.request("leap", ns=2 * _ANCHOR_S * _SECOND_NS)
 
 
 @contextlib.asynccontextmanager
@@ -84,14 +42,14 @@ async def cloned(template: Template, *, artefacts: Path, purpose: str) -> AsyncI
         await _load(world, template.state)
         await _connect(world)
         if world.config.l1_mode == "vhe":
-            await _leap(world)
+            await world.l1.request("leap", ns=freeze.LEAP_NS)
         await _prove_alive(world)
         yield world
 
 
 async def _load(world: World, state: Path) -> None:
     with world.qmp.client.listener("MIGRATION") as events:
-        await world.qmp.execute("migrate-set-capabilities", CAPABILITIES)
+        await world.qmp.execute("migrate-set-capabilities", freeze.CAPABILITIES)
         await world.qmp.execute("migrate-incoming", {"uri": f"file:{state}", "exit-on-error": False})
         async with deadline(CLONE, "the frozen world to load"):
             status = ""

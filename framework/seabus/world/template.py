@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from seabus.errors import MachineError
 from seabus.images import emulator, guests
 from seabus.images.emulator import EmulatorImage
 from seabus.images.guests import GuestImages
@@ -26,9 +25,8 @@ from seabus.machine.argv import Boot, l1_append
 from seabus.machine.capabilities import EmulatorCapabilities
 from seabus.machine.config import WorldConfig
 from seabus.observe import tracing
-from seabus.patience import deadline
-from seabus.world import boot, restore
-from seabus.world.world import Parts, World, emulated
+from seabus.world import boot, freeze
+from seabus.world.world import Parts, emulated
 
 _KIND: Final = "template"
 #: Raised when this package prepares or freezes a world in another way.
@@ -155,8 +153,8 @@ class _Builder:
             l2 = await boot.boot_l2(world, self.config, say=self.say)
             await tracing.set_up("L2", world.l2)
             vmm_version = (await world.l2_qmp.execute("query-version"))["qemu"]
-            await restore.quiesce(world)
-            await _freeze(world, folder / "state")
+            await freeze.quiesce(world)
+            await freeze.freeze(world, folder / "state")
             notes = {
                 "versions": self._versions(found, l1, l2, vmm_version),
                 "capabilities": dataclasses.asdict(found),
@@ -186,24 +184,6 @@ class _Builder:
             "firmware": packages.get("qemu-efi-aarch64", "unknown"),
             "template": key_of(self.inputs()),
         }
-
-
-async def _freeze(world: World, state: Path) -> None:
-    await world.qmp.execute("stop")
-    with world.qmp.client.listener("MIGRATION") as events:
-        await world.qmp.execute("migrate-set-capabilities", restore.CAPABILITIES)
-        await world.qmp.execute("migrate", {"uri": f"file:{state}"})
-        async with deadline(60, "the world to be written to disk"):
-            while True:
-                event: Mapping[str, Any] = await events.get()
-                status = event["data"]["status"]
-                if status == "completed":
-                    break
-                if status in ("failed", "cancelled"):
-                    facts = await world.qmp.execute("query-migrate")
-                    raise MachineError(f"the world could not be frozen: {facts.get('error-desc', status)}")
-    # An orderly end: the last pages of RAM are in the file once the process is gone.
-    await world.process.kill()
 
 
 def _content_of(value: object) -> object:

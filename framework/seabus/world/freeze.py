@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Freezing: a booted world is brought to rest, prepared for its clones, and written to disk.
+
+QEMU does not migrate EL2 timers (``docs/findings/0001-el2-timers-not-migrated.md``). A host kernel in
+nVHE mode ticks on an EL1 timer, which is migrated. In VHE mode it ticks on an EL2 timer: after a restore
+the kernel believes its timers armed, they are not, and it never arms them anew. So, before the freeze, a
+timer on each CPU of L1 is set to a moment of the time of day; in each clone the time of day is set past
+that moment (:data:`LEAP_NS`), upon which the kernel must program the timer of every such CPU again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from seabus.errors import MachineError
+from seabus.patience import deadline
+from seabus.world.world import World
+
+#: Both ends of a migration need the same.
+CAPABILITIES: Final[dict[str, object]] = {
+    "capabilities": [
+        {"capability": "x-ignore-shared", "state": True},
+        {"capability": "events", "state": True},
+    ]
+}
+_REHEARSALS: Final = 2
+_ANCHOR_NS: Final = 3000 * 1_000_000_000
+#: By how much a clone of a VHE world sets its time of day forward.
+LEAP_NS: Final = 2 * _ANCHOR_NS
+
+
+async def quiesce(world: World) -> None:
+    """Bring a booted world to rest, ready to be frozen.
+
+    What every clone does first is rehearsed, so that no clone has to fault those pages in.
+    """
+    for _ in range(_REHEARSALS):
+        for agent in (world.l1, world.l2):
+            await agent.request("hello")
+            await agent.request("tick")
+            victim = await agent.request("victim", kind="anon", pages=1)
+            await agent.request("touch", victim=victim["victim"], offset=0, op="read", size=8)
+            await agent.request("pagemap", pid=victim["pid"], address=victim["address"])
+            await agent.request("end", victim=victim["victim"])
+    if world.config.l1_mode == "vhe":
+        await _anchor_timers(world)
+
+
+async def _anchor_timers(world: World) -> None:
+    """Set a timer on each CPU of L1 to a moment that only a leap of the clock brings near."""
+    world.l1.send("tick", anchored=True, ns=_ANCHOR_NS)
+    await world.l1.request("clock")  # answered after it: the timers are set
+
+
+async def freeze(world: World, state: Path) -> None:
+    """Stop a world and write its devices to ``state``; its memory is in its file already. Ends it.
+
+    :raises MachineError: QEMU could not write it.
+    """
+    await world.qmp.execute("stop")
+    with world.qmp.client.listener("MIGRATION") as events:
+        await world.qmp.execute("migrate-set-capabilities", CAPABILITIES)
+        await world.qmp.execute("migrate", {"uri": f"file:{state}"})
+        async with deadline(60, "the world to be written to disk"):
+            while True:
+                event: Mapping[str, Any] = await events.get()
+                status = event["data"]["status"]
+                if status == "completed":
+                    break
+                if status in ("failed", "cancelled"):
+                    facts = await world.qmp.execute("query-migrate")
+                    raise MachineError(f"the world could not be frozen: {facts.get('error-desc', status)}")
+    # An orderly end: the last pages of RAM are in the file once the process is gone.
+    await world.process.kill()
