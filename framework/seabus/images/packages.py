@@ -82,7 +82,7 @@ def fetch(packages: Sequence[str], *, architecture: str, source: Source, tar: Pa
             for raw in process.stderr:
                 line = raw.decode(errors="replace").rstrip()
                 last.append(line)
-                if line.startswith("I: ") and "..." in line:
+                if line.startswith("I: ") and line.endswith("..."):
                     say(f"{architecture} packages: {line[3:].rstrip('.')}")
         except BaseException:
             process.terminate()
