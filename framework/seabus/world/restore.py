@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from seabus.channel.agent import Agent
-from seabus.errors import CloneError, MachineError, SeabusError
+from seabus.errors import CloneError, DeadlineError, MachineError, SeabusError
 from seabus.machine import ports
 from seabus.patience import CLONE, deadline
 from seabus.world import freeze
@@ -103,11 +103,13 @@ async def _adopt(agent: Agent, before: Mapping[str, Any]) -> None:
 async def _tick(agent: Agent, cpus: int) -> None:
     """A timer on each CPU must fire."""
     woken: set[int] = set()
+    late: MachineError | None = None
     try:
         await agent.request("tick", within=CLONE / 2, on_stream=lambda message: woken.add(message["cpu"]))
-    except MachineError as error:
-        dead = sorted(set(range(cpus)) - woken)
+    except DeadlineError as error:
+        late = error
+    if dead := sorted(set(range(cpus)) - woken):
         raise CloneError(
             f"{agent.level}'s timer is dead on CPU {', '.join(map(str, dead))} after the restore",
             hint="docs/findings/0001-el2-timers-not-migrated.md",
-        ) from error
+        ) from late

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 from pathlib import Path
 
 import psutil
@@ -13,7 +12,7 @@ import pytest
 
 from seabus.channel.agent import Agent
 from seabus.channel.interface import Commands
-from seabus.errors import AgentError, BootError, CloneError, DeadlineError, MachineError
+from seabus.errors import AgentError, BootError, DeadlineError, MachineError
 from seabus.guest.victim import Victim
 from seabus.machine import run_folder
 from seabus.machine.config import WorldConfig
@@ -145,21 +144,6 @@ def test_a_kernels_complaint_is_seen_as_trouble(seabus_worlds: Worlds, level: st
         assert [event.kind for event in recorder.events if event.kind != "note"] == ["trouble"]
 
     seabus_worlds.run(play)
-
-
-def test_a_dead_timer_is_refused(seabus_worlds: Worlds) -> None:
-    """A VHE clone without its cure has no tick; the probe must say so, with the CPUs."""
-    template = seabus_worlds.template(WorldConfig(l1_mode="vhe"))
-    uncured = dataclasses.replace(
-        template, parts=dataclasses.replace(template.parts, config=WorldConfig(l1_mode="nvhe"))
-    )
-
-    async def play() -> None:
-        async with restore.cloned(uncured, artefacts=seabus_worlds.artefacts, purpose="pytest"):
-            pytest.fail("a clone without a tick was handed out")
-
-    with pytest.raises(CloneError, match=r"L1's timer is dead on CPU"):
-        asyncio.run(play())
 
 
 def test_an_emulator_that_dies_is_named(seabus_worlds: Worlds) -> None:
