@@ -113,3 +113,5 @@ async def _tick(agent: Agent, cpus: int) -> None:
             f"{agent.level}'s timer is dead on CPU {', '.join(map(str, dead))} after the restore",
             hint="docs/findings/0001-el2-timers-not-migrated.md",
         ) from late
+    if late:
+        raise late

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A clone whose timers do not all fire is refused; the agent here is a stand-in that is only asked to tick."""
+"""A clone whose timers do not all fire is refused; the agent is a stand-in that is only asked to tick."""
 
 from __future__ import annotations
 
