@@ -36,7 +36,7 @@ missing_packages() {
             [ -e /usr/include/stdio.h ] || echo libc6-dev
         fi
     fi
-    "$(find_python)" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+    "$(find_python)" -c 'import ensurepip, venv' 2>/dev/null || echo "$(basename "$(find_python)")-venv"
     if [ "$(id -u)" != 0 ]; then
         command -v newuidmap >/dev/null || echo uidmap
     fi
@@ -69,7 +69,7 @@ install_packages() {
 make_venv() {
     local extra=$1 log python wanted stamp="$root/.venv/.seabus-${1:-run}"
     python=$(find_python)
-    wanted=$("$python" -c 'import sys; print(sys.version)' | cat - "$root/pyproject.toml" | sha256sum)
+    wanted=$("$python" -c 'import sys; print(sys.version)' | cat - "$root/pyproject.toml" <(echo "$root") | sha256sum)
     if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
         return
     fi
@@ -91,6 +91,7 @@ make_venv() {
 
 # setup [dev]
 setup() {
+    find_python >/dev/null
     exec {lock}>"$root/.setup.lock"
     if ! flock -n "$lock"; then
         say "another script is setting up; waiting for it"

@@ -120,15 +120,16 @@ class Agent:
         reply = await self.request("exec", argv=list(argv), detach=True, output=output)
         return int(reply["pid"])
 
-    async def read(self, path: str, *, offset: int = 0) -> bytes:
-        """A file's content from ``offset`` to its end."""
-        parts = []
+    async def read(self, path: str, *, offset: int = 0, most: int = 64 << 20) -> bytes:
+        """A file's content from ``offset`` to its end, or ``most`` bytes of it."""
+        parts: list[bytes] = []
+        end = offset + most
         while True:
             reply = await self.request("read", path=path, offset=offset, length=_CHUNK)
             part = base64.b64decode(reply["data"])
             parts.append(part)
             offset += len(part)
-            if reply["eof"] or not part:
+            if reply["eof"] or not part or offset >= end:
                 return b"".join(parts)
 
     async def write(self, path: str, data: bytes, *, mode: int = 0o644, append: bool = False) -> None:
@@ -172,15 +173,18 @@ class Agent:
             while line := await self._reader.readline():
                 self._take(line)
             self._break(ChannelError(f"{self.level}'s agent channel was closed by the far side"))
-        except (OSError, ValueError) as error:  # ValueError: a line over the limit
-            self._break(ChannelError(f"{self.level}'s agent channel broke: {error}"))
+        except Exception as error:  # whatever a guest managed to send: the channel is broken, not we
+            self._break(ChannelError(f"{self.level}'s agent channel broke: {error!r}"))
 
     def _take(self, line: bytes) -> None:
         try:
             message = json.loads(line)
             number = message["stream"] if "stream" in message else message["id"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             self.garbled += bool(line.strip())
+            return
+        if not isinstance(message, dict) or not isinstance(number, int):
+            self.garbled += 1
             return
         pending = self._pending.get(number)
         if pending is None:
@@ -190,13 +194,13 @@ class Agent:
                 pending.on_stream(message)
         elif pending.reply.done():
             return
-        elif "ok" in message:
+        elif isinstance(message.get("ok"), dict):
             pending.reply.set_result(message["ok"])
         else:
             pending.reply.set_exception(self._error(message.get("error")))
 
-    def _error(self, error: Mapping[str, Any] | None) -> AgentError:
-        facts = error or {}
+    def _error(self, error: object) -> AgentError:
+        facts = error if isinstance(error, dict) else {}
         return AgentError(
             f"{self.level}'s agent: {facts.get('message', 'no reason given')}",
             kind=str(facts.get("kind", "protocol")),

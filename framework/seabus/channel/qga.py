@@ -50,15 +50,15 @@ class Qga:
         :raises DeadlineError: no answer.
         """
         async with self._turn, deadline(within, f"{self.level}'s QEMU guest agent: {command}"):
-            client = self._client or await self._open()
             try:
+                client = self._client or await self._open()
                 return await client.execute(command, arguments)
             except ExecuteError as error:
                 raise AgentError(
                     f"{self.level}'s QEMU guest agent refused {command}: {error}", kind="os"
                 ) from error
-            except QMPError as error:
-                raise ChannelError(f"{self.level}'s QEMU guest agent closed: {error}") from error
+            except (QMPError, OSError, AssertionError) as error:
+                raise ChannelError(f"{self.level}'s QEMU guest agent closed: {error!r}") from error
 
     async def run(self, *argv: str, stdin: bytes | None = None, within: float = ANSWER) -> CommandResult:
         """Run a command to its end; see :class:`seabus.channel.interface.Commands`."""

@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from types import FrameType
 
 import seabus
 from seabus.cli import doctor, image, ps, run
-from seabus.errors import SeabusError, UsageError
+from seabus.errors import DiskError, HostError, SeabusError, UsageError
 from seabus.report.complaint import complain
 
 _EPILOG = """\
@@ -54,6 +56,13 @@ def _end(number: int, _: FrameType | None) -> None:
     raise _EndedBySignal(number)
 
 
+def _host_error(error: OSError) -> HostError:
+    what = f"{error.strerror or error}: {error.filename or 'no file named'}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskError(what, hint="free some room, or set SEABUS_CACHE and SEABUS_ARTEFACTS")
+    return HostError(what, hint="see what `seabus doctor` says of folders and rights")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; every foreseeable problem becomes one line, a hint and an exit code."""
     for ending in (signal.SIGTERM, signal.SIGHUP):
@@ -71,4 +80,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 141
+    except OSError as error:
+        complain(_host_error(error), sys.stderr)
+        return HostError.exit_code
+    except Exception as error:  # exit code 1 means `fail`: a mistake of ours must never look like one
+        traceback.print_exc()
+        print(f"seabus: internal error, please report it: {error!r}", file=sys.stderr)
+        return 3
     return code

@@ -30,6 +30,7 @@ from seabus.machine import capabilities
 
 Mark = Literal["ok", "note", "missing"]
 
+_PACKAGES: Final = {"setpriv": "util-linux"}
 _NEED_DISK_MIB: Final = 4096
 _NEED_MEMORY_MIB: Final = 3072
 
@@ -55,7 +56,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser a
 
 
 def main(arguments: argparse.Namespace) -> int:
-    lines = [line for look in _LOOKS for line in look()]
+    lines = [line for look in _LOOKS for line in _looked(look)]
     if arguments.json:
         print(json.dumps([asdict(line) for line in lines], indent=1))
     else:
@@ -64,6 +65,16 @@ def main(arguments: argparse.Namespace) -> int:
             if line.fix:
                 print(f"{'':<8} {'':<22} -> {line.fix}")
     return 3 if any(line.mark == "missing" for line in lines) else 0
+
+
+def _looked(look: Callable[[], Iterator[Line]]) -> Iterator[Line]:
+    """What one look finds; one that fails is a line of its own and does not end the others."""
+    try:
+        yield from look()
+    except SeabusError as error:
+        yield Line(mark="missing", thing=look.__name__.strip("_"), found=error.message, fix=error.hint)
+    except OSError as error:
+        yield Line(mark="missing", thing=look.__name__.strip("_"), found=str(error), fix="see the message")
 
 
 def _computer() -> Iterator[Line]:
@@ -79,12 +90,12 @@ def _computer() -> Iterator[Line]:
 
 
 def _tools() -> Iterator[Line]:
-    for program in ("mmdebstrap",):
+    for program in ("mmdebstrap", "setpriv"):
         path = shutil.which(program)
         if path:
             yield Line(mark="ok", thing=program, found=path)
         else:
-            fix = f"sudo apt-get install {program}"
+            fix = f"sudo apt-get install {_PACKAGES.get(program, program)}"
             yield Line(mark="missing", thing=program, found="not installed", fix=fix)
     try:
         yield Line(mark="ok", thing="arm64 compiler", found=compiler.compiler())
@@ -172,7 +183,9 @@ def _emulator(image: EmulatorImage) -> Iterator[Line]:
 async def _ask_for_injection(image: EmulatorImage) -> None:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
+    tied = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
     process = await asyncio.create_subprocess_exec(
+        *tied,
         *image.command,
         *("-nodefaults", "-machine", "none", "-display", "none", "-S"),
         *("-chardev", f"socket,id=qmp,fd={theirs.fileno()}", "-mon", "chardev=qmp,mode=control"),
@@ -186,6 +199,7 @@ async def _ask_for_injection(image: EmulatorImage) -> None:
         await fault.check(qmp)
     finally:
         await qmp.close()
+        ours.close()
         process.kill()
         await process.wait()
 

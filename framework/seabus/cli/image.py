@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from seabus.errors import UsageError
 from seabus.images import emulator, guests
-from seabus.images.store import Entry, Store
+from seabus.images.store import Entry, Store, key_of
 from seabus.report.progress import teller
 
 _MANIFEST_FIELDS: Final = ("kind", "key", "made", "inputs", "notes", "files")
@@ -53,8 +53,9 @@ def _build(arguments: argparse.Namespace) -> int:
     say = teller()
     if arguments.again:
         for kind, inputs in (("emulator", emulator.inputs()), ("guests", guests.inputs())):
-            if entry := store.find(kind, inputs):
-                store.remove(entry.path)
+            path = store.path(kind, key_of(inputs))
+            if path.is_dir():  # sound or damaged: that is not the question here
+                store.remove(path)
     for image in (emulator.get(store, say=say), guests.get(store, say=say)):
         print(image.entry.path)
     return 0

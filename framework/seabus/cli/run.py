@@ -15,7 +15,7 @@ from typing import Any, Final
 from rich.console import Console
 
 from seabus.cli import world_options
-from seabus.errors import SeabusError
+from seabus.errors import SeabusError, UsageError
 from seabus.images.store import Store
 from seabus.judge.verdict import EXIT_CODES
 from seabus.machine import run_folder
@@ -63,6 +63,8 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser a
 
 def main(arguments: argparse.Namespace) -> int:
     say = teller(quiet=arguments.quiet)
+    if arguments.json not in (None, "-") and not Path(arguments.json).absolute().parent.is_dir():
+        raise UsageError(f"there is no folder for {arguments.json}", hint="--json FILE")
     config = world_options.config(arguments)
     run_folder.reap()
     folder = artefacts.new(arguments.artefacts)

@@ -7,6 +7,7 @@ nothing of this computer is changed.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -32,6 +33,7 @@ _RECORD_VERSIONS: Final = (
     ' >"$1/seabus-packages"'
 )
 _LAST_LINES: Final = 12
+_CLEAN_UP_SECONDS: Final = 20
 
 
 def fetch(packages: Sequence[str], *, architecture: str, source: Source, tar: Path, say: Say) -> None:
@@ -86,6 +88,9 @@ def fetch(packages: Sequence[str], *, architecture: str, source: Source, tar: Pa
                     say(f"{architecture} packages: {line[3:].rstrip('.')}")
         except BaseException:
             process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_CLEAN_UP_SECONDS)
+            process.kill()
             raise
     if process.returncode != 0:
         raise ImageError(

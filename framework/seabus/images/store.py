@@ -165,15 +165,15 @@ class Store:
     def remove(self, path: Path) -> None:
         """Delete an entry; running clones keep the pages they mapped."""
         grave = path.with_name(f".removed-{path.name}-{os.getpid()}")
-        path.rename(grave)
+        with contextlib.suppress(FileNotFoundError):  # another process was quicker
+            path.rename(grave)
         _remove_tree(grave)
 
     def prune(self, kind: str) -> None:
         """Delete entries of a kind that are neither among the last used nor used of late."""
         entries = [path for path in self.entries() if path.name.startswith(f"{kind}-")]
-        by_use = sorted(entries, key=lambda path: (path / _STAMPS).stat().st_atime, reverse=True)
-        for path in by_use[_KEEP_AT_LEAST:]:
-            if time.time() - (path / _STAMPS).stat().st_atime > _KEEP_SECONDS:
+        for path in sorted(entries, key=_last_use, reverse=True)[_KEEP_AT_LEAST:]:
+            if time.time() - _last_use(path) > _KEEP_SECONDS:
                 self.remove(path)
 
     def sweep(self) -> None:
@@ -254,8 +254,7 @@ class Store:
             return self._verified(path)
         except ImageError as error:
             say(f"{error.message}; building it again")
-            with contextlib.suppress(FileNotFoundError):  # another process was quicker
-                self.remove(path)
+            self.remove(path)
             return None
 
     def _verified(self, path: Path) -> Entry:
@@ -280,6 +279,13 @@ class Store:
         return entry
 
 
+def _last_use(path: Path) -> float:
+    try:
+        return (path / _STAMPS).stat().st_atime
+    except FileNotFoundError:
+        return 0.0
+
+
 def _files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not path.is_symlink() and path.name not in (_MANIFEST, _STAMPS):
@@ -287,7 +293,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _seal(folder: Path) -> dict[str, dict[str, Any]]:
-    """Make every file read-only and durable; return size and digest of each."""
+    """Make every file read-only; return size and digest of each."""
     sealed: dict[str, dict[str, Any]] = {}
     for path in _files(folder):
         path.chmod(0o555 if path.stat().st_mode & 0o111 else 0o444)
@@ -298,9 +304,11 @@ def _seal(folder: Path) -> dict[str, dict[str, Any]]:
     return sealed
 
 
-def _stamp_of(path: Path) -> list[int]:
+def _stamp_of(path: Path) -> list[int | str]:
+    """What changes when a file does. Holds for one boot: a power cut may tear what was not synced."""
     status = path.stat()
-    return [status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return [status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, boot]
 
 
 def _stamp(folder: Path, names: Mapping[str, Any]) -> None:
@@ -310,9 +318,9 @@ def _stamp(folder: Path, names: Mapping[str, Any]) -> None:
     temporary.replace(folder / _STAMPS)
 
 
-def _read_stamps(folder: Path) -> dict[str, list[int]]:
+def _read_stamps(folder: Path) -> dict[str, list[int | str]]:
     try:
-        stamps: dict[str, list[int]] = json.loads((folder / _STAMPS).read_text())
+        stamps: dict[str, list[int | str]] = json.loads((folder / _STAMPS).read_text())
     except (OSError, ValueError):
         return {}
     return stamps

@@ -15,6 +15,7 @@ from typing import Final
 import psutil
 
 from seabus.errors import CapabilityError, MachineError
+from seabus.patience import deadline
 
 _QUIT_SECONDS: Final = 5.0
 _LAST_BYTES: Final = 2000
@@ -117,7 +118,7 @@ class EmulatorProcess:
         """End it at once and reap it; a clone has nothing to save."""
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
-        async with asyncio.timeout(_QUIT_SECONDS):
+        async with deadline(_QUIT_SECONDS, f"the killed emulator {self.pid} to end"):
             await self._process.wait()
 
     def private_mib(self) -> float:

@@ -8,6 +8,7 @@ the dead, ends what they left and removes their folders.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import secrets
@@ -26,6 +27,7 @@ from seabus import folders
 
 _LOCK: Final = "owner.lock"
 _FACTS: Final = "run.json"
+_FACT_NAMES: Final = {"owner_pid", "emulator_pid", "purpose", "started", "artefacts"}
 _KILL_WAIT: Final = 5.0
 
 
@@ -80,7 +82,11 @@ class RunFolder:
         self._write()
 
     def close(self) -> None:
-        shutil.rmtree(self.path, ignore_errors=True)
+        # Hidden first: nobody must find a folder whose lock is gone already.
+        grave = self.path.with_name(f".{self.name}")
+        with contextlib.suppress(OSError):
+            self.path.rename(grave)
+        shutil.rmtree(grave, ignore_errors=True)
         self._lock.release()
 
     def _write(self) -> None:
@@ -96,7 +102,8 @@ def running() -> list[Running]:
         with _taken(folder) as orphan:
             if orphan:
                 continue
-        if facts := _read(folder):
+        facts = _read(folder)
+        if facts and set(facts) == _FACT_NAMES:
             found.append(Running(name=folder.name, folder=folder, **facts))
     return sorted(found, key=lambda run: run.started)
 
@@ -108,9 +115,7 @@ def reap() -> list[str]:
         with _taken(folder) as orphan:
             if not orphan:
                 continue
-            facts = _read(folder)
-            if facts and facts["emulator_pid"]:
-                _end_emulator(facts["emulator_pid"], folder)
+            _end_emulators(folder)
             shutil.rmtree(folder, ignore_errors=True)
             reaped.append(folder.name)
     return reaped
@@ -128,17 +133,24 @@ def _folders() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _taken(folder: Path) -> Iterator[bool]:
-    """Whether the folder's owner is dead; while the body runs the lock is ours."""
-    lock = filelock.FileLock(folder / _LOCK)
+    """Whether the folder's owner is dead; while the body runs the lock is ours.
+
+    The lock file is never made here: a folder without one is going, or was never finished.
+    """
     try:
-        lock.acquire(timeout=0)
-    except (filelock.Timeout, OSError):
-        yield False
+        descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        owner = int(folder.name.lstrip(".").partition("-")[0])
+        yield folder.is_dir() and not psutil.pid_exists(owner)
         return
     try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        yield False
+    else:
         yield True
     finally:
-        lock.release()
+        os.close(descriptor)
 
 
 def _read(folder: Path) -> dict[str, Any] | None:
@@ -149,10 +161,10 @@ def _read(folder: Path) -> dict[str, Any] | None:
     return facts
 
 
-def _end_emulator(pid: int, folder: Path) -> None:
-    # The number may belong to somebody else by now; only a process that names our folder is ours.
-    with contextlib.suppress(psutil.Error):
-        process = psutil.Process(pid)
-        if any(str(folder) in word for word in process.cmdline()):
-            process.kill()
-            process.wait(_KILL_WAIT)
+def _end_emulators(folder: Path) -> None:
+    """End whatever names this folder in its arguments: an emulator names its sockets."""
+    for process in psutil.process_iter(["cmdline"]):
+        if any(f"{folder}/" in word for word in process.info["cmdline"] or ()):
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+                process.wait(_KILL_WAIT)

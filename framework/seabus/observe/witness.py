@@ -18,6 +18,7 @@ from seabus.observe.events import Event, Kind, Level, Recorder
 from seabus.patience import STEP
 
 _BARRIER: Final = "seabus barrier"
+_WATCHED: Final = (b" signal_generate: ", b" memory_failure_event: ", b" do_sea: ")
 _KEEP_BYTES: Final = 64 << 20  # a guest chooses how much it traces, and must not fill the disk
 # QEMU target/arm/helper.c, arm_log_exception() and what follows it in arm_cpu_do_interrupt().
 _EXCEPTION: Final = {
@@ -41,7 +42,8 @@ class TraceWitness:
         self._keep = keep
         self._partial = b""
         self._ghes = kernel_text.GhesTextParser()
-        self._exception: dict[str, Any] = {}
+        self._exceptions: dict[int, dict[str, Any]] = {}  # by thread: vCPUs write in turn
+        self._last_ns = 0
         self._barriers = itertools.count(1)
 
     @contextlib.asynccontextmanager
@@ -79,18 +81,19 @@ class TraceWitness:
         for raw in lines:
             line = trace.parse_trace_line(raw.decode(errors="backslashreplace"))
             if isinstance(line, LostEvents):
-                self._recorder.add(
-                    Event(
-                        level=self.level,
-                        witness="trace",
-                        kind="lost",
-                        clock_ns=0,
-                        text=f"CPU {line.cpu}'s trace lost events",
-                    )
-                )
+                self._lost(f"CPU {line.cpu}'s trace lost events")
             elif line is not None:
+                self._last_ns = line.t
                 for event in self._read(line):
                     self._recorder.add(event)
+            elif any(name in raw for name in _WATCHED):
+                self._lost(f"a line that cannot be read: {raw[:200].decode(errors='backslashreplace')}")
+
+    def _lost(self, text: str) -> None:
+        """Something happened that cannot be judged: no verdict is better than a wrong one."""
+        self._recorder.add(
+            Event(level=self.level, witness="trace", kind="lost", clock_ns=self._last_ns, text=text)
+        )
 
     def _read(self, line: TraceLine) -> Iterator[Event]:
         if failure := MemoryFailureEvent.of(line):
@@ -106,6 +109,8 @@ class TraceWitness:
             yield self._event(line, "trace", "sigbus", code=signal.code, comm=signal.comm, tid=signal.pid)
         elif sea := SeaProbe.of(line):
             yield self._event(line, "kprobe", "sea", esr=sea.esr, far=sea.far, tid=line.pid)
+        elif line.event in ("signal_generate", "memory_failure_event", "do_sea"):
+            self._lost(f"a {line.event} that cannot be read: {line.text}")
         elif line.event == "tracing_mark_write":
             yield from self._read_mark(line)
         elif (text := trace.console_message(line)) is not None:
@@ -133,14 +138,19 @@ class TraceWitness:
         if text.startswith(_BARRIER):
             yield self._event(line, "seabus", "note")
         elif found := _EXCEPTION["what"].search(text):
-            self._exception = {"exception": found[2], "vcpu": int(found[3])}
-        elif found := _EXCEPTION["from"].search(text):
-            self._exception |= {"from_el": int(found[1]), "to_el": int(found[2])}
-        elif found := _EXCEPTION["esr"].search(text):
-            self._exception["esr"] = int(found[1], 16)
-        elif (found := _EXCEPTION["far"].search(text)) and self._exception:
-            yield self._event(line, "vmm-log", "exception", **self._exception, far=int(found[1], 16))
-            self._exception = {}
+            self._exceptions[line.pid] = {"exception": found[2], "vcpu": int(found[3])}
+        elif line.pid in self._exceptions:
+            yield from self._continue_exception(line, text)
+
+    def _continue_exception(self, line: TraceLine, text: str) -> Iterator[Event]:
+        found = self._exceptions[line.pid]
+        if levels := _EXCEPTION["from"].search(text):
+            found |= {"from_el": int(levels[1]), "to_el": int(levels[2])}
+        elif esr := _EXCEPTION["esr"].search(text):
+            found["esr"] = int(esr[1], 16)
+        elif far := _EXCEPTION["far"].search(text):
+            del self._exceptions[line.pid]
+            yield self._event(line, "vmm-log", "exception", **found, far=int(far[1], 16))
 
     def _event(self, line: TraceLine, witness: str, kind: Kind, **fields: Any) -> Event:  # noqa: ANN401
         return Event(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from seabus import folders
-from seabus.errors import HostError
+from seabus.errors import HostError, UsageError
 
 _KEEP: Final = 200
 
@@ -26,6 +26,10 @@ def new(chosen: Path | None = None) -> Path:
                 f"cannot make the folder {chosen}: {error.strerror}",
                 hint="choose another with --artefacts",
             ) from error
+        if any(chosen.iterdir()):
+            raise UsageError(
+                f"{chosen} is not empty", hint="evidence of two runs must not mix: name a new folder"
+            )
         return chosen.absolute()
     root = folders.artefacts()
     _prune(root)

@@ -33,10 +33,11 @@ _SOURCE_QMP: Final = 1
 
 
 def expectations(
-    record: MemoryRecord, addresses: Addresses, victim: Victim, *, vmm_pid: int
+    record: MemoryRecord, addresses: Addresses, victim: Victim, *, vmm_pid: int, l2_cpus: int
 ) -> list[Expectation]:
     """The chain a consumed page must cause, with every value that is known beforehand."""
     esr = qemu_sea_esr(from_el0=True)
+    vcpus = tuple(f"CPU {number}/KVM" for number in range(l2_cpus))
     return [
         Expectation(
             name="host-record",
@@ -74,7 +75,10 @@ def expectations(
             level="L1",
             witness="trace",
             kind="sigbus",
-            fields={"code": int(BusCode.BUS_MCEERR_AR), "comm": "CPU 0/KVM"},
+            fields={
+                "code": int(BusCode.BUS_MCEERR_AR),
+                "comm": vcpus,
+            },
             after=("host-unmapped",),
             promise="KVM signals the thread whose guest touched it (Linux arch/arm64/kvm/mmu.c)",
         ),

@@ -90,13 +90,20 @@ class _Run:
 
     async def go(self, inject: bool) -> Outcome:
         record = MemoryRecord(address=self.addresses.host_physical, nonce=uuid.uuid4())
-        expected = expectations(record, self.addresses, self.victim, vmm_pid=self.world.vmm_pid)
+        expected = expectations(
+            record,
+            self.addresses,
+            self.victim,
+            vmm_pid=self.world.vmm_pid,
+            l2_cpus=self.world.config.l2_cpus,
+        )
         zero = time.monotonic_ns()
         receipt = await self._inject(record) if inject else None
         if inject and receipt is None:
             judgement = Judgement(
                 verdict=Verdict.ERROR,
-                reason="injection lost: L0 accepted the record, but L1 never reported it",
+                reason="injection lost: L0 accepted the record, but L1 never reported it"
+                " (has L1 GHES, and its kernel APEI?)",
             )
         else:
             if inject:
@@ -133,6 +140,8 @@ class _Run:
                 what="L1 to report the record",
             )
         except DeadlineError:
+            if not self.world.process.alive:
+                raise
             return None
         return Receipt(
             nonce=str(record.nonce),
@@ -152,29 +161,33 @@ class _Run:
             return
 
     async def _consume(self) -> list[Finding]:
-        """Touch both pages, let the witnesses catch up, and see who is still well."""
-        touches = asyncio.ensure_future(
-            asyncio.gather(self.victim.touch(op=self.access), self.bystander.touch(op="read"))
-        )
-        if dead := await self._vmm_died_during(touches):
-            await self.host.caught_up()
-            return [dead]
-        touched, beside = await touches
-        self._note_touch(touched)
-        _, _, checks = await asyncio.gather(self.host.caught_up(), self.guest.caught_up(), self._well(beside))
-        return checks
+        """Touch the page, then the one beside it, let the witnesses catch up, and see who is still well."""
+        touching = asyncio.ensure_future(self.victim.touch(op=self.access))
+        dead = await self._died_during(touching)
+        if dead is None:
+            self._note_touch(await touching)
+            beside = await self.bystander.touch(op="read")
+            _, _, checks = await asyncio.gather(
+                self.host.caught_up(), self.guest.caught_up(), self._well(beside)
+            )
+            return checks
+        self.guest_lives = False
+        await self.host.caught_up()
+        return [dead]
 
-    async def _vmm_died_during(self, touches: asyncio.Future[Any]) -> Finding | None:
-        """Whether the VMM ends before the touches do: then nobody is left to answer them."""
-        while not (await asyncio.wait([touches], timeout=_LOOK_AFTER_VMM))[0]:
+    async def _died_during(self, touching: asyncio.Future[Touch]) -> Finding | None:
+        """Whether VMM or guest end or fall silent before the touch does: nobody is left to answer it."""
+        while not (await asyncio.wait([touching], timeout=_LOOK_AFTER_VMM))[0]:
             vmm = await self.world.l1.request("alive", pid=self.world.vmm_pid)
             if not vmm["alive"]:
-                touches.cancel()
-                self.guest_lives = False
+                touching.cancel()
                 words = (await self.world.vmm_log()).decode(errors="backslashreplace").strip()
                 last = words.splitlines()[-1] if words else "without a word"
                 text = f"the VMM died when the guest touched the page: {last}"
                 return Finding(kind="dead", subject="VMM", text=text)
+        if isinstance(touching.exception(), DeadlineError):
+            text = "the guest fell silent when it touched the page; its console is in the artefacts"
+            return Finding(kind="dead", subject="guest", text=text)
         return None
 
     def _note_touch(self, touched: Touch) -> None:

@@ -72,5 +72,5 @@ async def freeze(world: World, state: Path) -> None:
                 if status in ("failed", "cancelled"):
                     facts = await world.qmp.execute("query-migrate")
                     raise MachineError(f"the world could not be frozen: {facts.get('error-desc', status)}")
-    # An orderly end: the last pages of RAM are in the file once the process is gone.
+    # What the stopped machine holds is in the file once the process that mapped it is gone.
     await world.process.kill()

@@ -11,26 +11,34 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import hashlib
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from seabus.channel.agent import Agent
+from seabus.errors import BootError
+from seabus.faults import fault
+from seabus.guest import vmm
 from seabus.images import emulator, guests
 from seabus.images.emulator import EmulatorImage
 from seabus.images.guests import GuestImages
 from seabus.images.store import Entry, Say, Store, key_of
-from seabus.machine import capabilities
+from seabus.machine import capabilities, ports
 from seabus.machine.argv import Boot, l1_append
 from seabus.machine.capabilities import EmulatorCapabilities
 from seabus.machine.config import WorldConfig
 from seabus.observe import tracing
+from seabus.observe.events import Level, Recorder
+from seabus.observe.witness import TraceWitness
 from seabus.world import boot, freeze
-from seabus.world.world import Parts, emulated
+from seabus.world.world import Parts, World, emulated
 
 _KIND: Final = "template"
 #: Raised when this package prepares or freezes a world in another way.
-_PROCEDURE: Final = 4
+_PROCEDURE: Final = 5
+_PLACEHOLDERS: Final = {name: name for name in (*ports.CONNECTED, ports.L2_CONSOLE)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,8 +113,9 @@ class _Builder:
         }
         return {
             "procedure": _PROCEDURE,
-            "emulator": self.emulator.entry.key,
-            "guests": self.guests.entry.key,
+            "emulator": key_of(self.emulator.entry.manifest["files"]),
+            "guests": key_of(self.guests.entry.manifest["files"]),
+            "vmm": vmm.vmm_argv(self.config, _PLACEHOLDERS, monitor_object=True),
             "config": chosen,
             "append": l1_append(self.config),
             "witnesses": hashlib.sha256(tracing.SET_UP.encode()).hexdigest(),
@@ -140,18 +149,23 @@ class _Builder:
             initrd=initrd,
             append=l1_append(self.config),
         )
+        place = self.artefacts / "boot"
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
         self.say("booting the nested world (once; every test clones it)")
         async with emulated(
             self.parts(found),
             purpose="template",
             ram=folder / "ram",
-            artefacts=self.artefacts,
+            artefacts=place,
             boot=cold,
         ) as world:
+            await fault.check(world.qmp)
             l1 = await boot.boot_l1(world, say=self.say)
             await tracing.set_up("L1", world.l1)
             l2 = await boot.boot_l2(world, self.config, say=self.say)
             await tracing.set_up("L2", world.l2)
+            await _must_be_well(world, place)
             vmm_version = (await world.l2_qmp.execute("query-version"))["qemu"]
             await freeze.quiesce(world)
             await freeze.freeze(world, folder / "state")
@@ -184,6 +198,25 @@ class _Builder:
             "firmware": packages.get("qemu-efi-aarch64", "unknown"),
             "template": key_of(self.inputs()),
         }
+
+
+async def _must_be_well(world: World, place: Path) -> None:
+    """Empty both traces; what went wrong before the freeze would be blamed on every clone.
+
+    :raises BootError: a kernel complained while booting.
+    """
+    recorder = Recorder()
+    levels: tuple[tuple[Level, Agent], ...] = (("L1", world.l1), ("L2", world.l2))
+    for level, agent in levels:
+        witness = TraceWitness(level, agent, recorder, place / f"trace-{level.lower()}.txt")
+        async with witness.watching():
+            await witness.caught_up()
+    for event in recorder.events:
+        if event.kind in ("trouble", "lost"):
+            raise BootError(
+                f"{event.level} was in trouble before it could be frozen: {event.text}",
+                hint="try again on a less loaded machine, or look at the kernel you brought",
+            )
 
 
 def _content_of(value: object) -> object:

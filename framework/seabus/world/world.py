@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from seabus.machine.config import WorldConfig
 from seabus.machine.console import tail
 from seabus.machine.ports import Sockets
 from seabus.machine.process import EmulatorProcess
-from seabus.machine.run_folder import RunFolder
+from seabus.machine.run_folder import RunFolder, reap
 
 _MONITOR: Final = "qmp"
 #: The largest log an emulator may write in a clone; the template's RAM file needs more.
@@ -100,6 +101,7 @@ async def emulated(
     Only L0's monitor has answered when the body begins.
     """
     async with contextlib.AsyncExitStack() as stack:
+        reap()
         folder = stack.enter_context(RunFolder(purpose, artefacts=artefacts))
         sockets = Sockets.make(_MONITOR, *ports.CONNECTED)
         stack.callback(sockets.close)
@@ -144,6 +146,11 @@ async def emulated(
             await world.qmp.connect(sockets.ours[_MONITOR])
             yield world
         except SeabusError as error:
+            if isinstance(error, ChannelError | DeadlineError):
+                # A channel closes a moment before its process is reaped.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(1):
+                        await process.ended()
             explained = world.explain(error)
             if explained is error:
                 raise
