@@ -8,6 +8,7 @@ import json
 import time
 from typing import Any
 
+from seabus.images.store import Store
 from seabus.machine import run_folder
 
 
@@ -23,6 +24,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser a
 
 def main(arguments: argparse.Namespace) -> int:
     reaped = run_folder.reap()
+    Store().sweep()
     found = run_folder.running()
     if arguments.json:
         print(json.dumps([_as_json(run) for run in found], indent=1))

@@ -67,10 +67,12 @@ def main(arguments: argparse.Namespace) -> int:
         raise UsageError(f"there is no folder for {arguments.json}", hint="--json FILE")
     config = world_options.config(arguments)
     run_folder.reap()
+    store = Store()
+    store.sweep()
     folder = artefacts.new(arguments.artefacts)
     versions: dict[str, str] = {}
     try:
-        frozen = template.ensure(config, store=Store(), artefacts=folder, say=say)
+        frozen = template.ensure(config, store=store, artefacts=folder, say=say)
         versions.update(frozen.notes["versions"])
         say("cloning the world")
         outcome = asyncio.run(_run(frozen, arguments, folder))
