@@ -44,16 +44,17 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-class _EndedBySignal(KeyboardInterrupt):
-    """SIGTERM or SIGHUP, which unwind exactly as Ctrl-C does."""
+class _Ending:
+    """SIGTERM and SIGHUP, turned into SIGINT: asyncio unwinds that one in good order."""
 
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
+    def __init__(self) -> None:
+        self.number = int(signal.SIGINT)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._end)
+
+    def _end(self, number: int, _: FrameType | None) -> None:
         self.number = number
-
-
-def _end(number: int, _: FrameType | None) -> None:
-    raise _EndedBySignal(number)
+        signal.raise_signal(signal.SIGINT)
 
 
 def _host_error(error: OSError) -> HostError:
@@ -65,18 +66,16 @@ def _host_error(error: OSError) -> HostError:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; every foreseeable problem becomes one line, a hint and an exit code."""
-    for ending in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, _end)
+    ending = _Ending()
     try:
         arguments = parser().parse_args(argv)
         code: int = arguments.main(arguments)
     except SeabusError as error:
         complain(error, sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt as ended:
-        number = ended.number if isinstance(ended, _EndedBySignal) else int(signal.SIGINT)
+    except KeyboardInterrupt:
         print("seabus: interrupted; everything it had started is gone", file=sys.stderr)
-        return 128 + number
+        return 128 + ending.number
     except BrokenPipeError:
         sys.stderr.close()
         return 141

@@ -102,7 +102,8 @@ def test_doctor_and_listings() -> None:
     assert things["record injection"]["mark"] == "ok"
     entries = json.loads(seabus("image", "list", "--json").stdout)
     assert {"emulator", "guests", "template"} <= {entry["kind"] for entry in entries}
-    shown = json.loads(seabus("image", "show", "guests-").stdout)
+    guests = next(entry["name"] for entry in entries if entry["kind"] == "guests")
+    shown = json.loads(seabus("image", "show", guests).stdout)
     assert shown["notes"]["packages"]["busybox-static"]
 
 
