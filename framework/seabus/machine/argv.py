@@ -66,7 +66,6 @@ def l0_argv(
         "-nodefaults", "-no-user-config",       # nothing that we did not ask for
         "-display", "none",
         "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
-        *(["-run-with", "exit-with-parent=on"] if capabilities.exit_with_parent else []),
         "-no-reboot",                           # a panicked L1 ends the run; it must not look alive again
 
         # A versioned machine: a frozen world is loaded by exactly the machine that froze it.

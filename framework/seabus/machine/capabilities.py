@@ -20,13 +20,11 @@ class EmulatorCapabilities:
 
     :param version: its own version line.
     :param machine: the versioned machine type that ``virt`` stands for.
-    :param exit_with_parent: ``-run-with exit-with-parent`` exists.
     :param monitor_object: monitors are objects (``-mon`` warns that it is deprecated).
     """
 
     version: str
     machine: str
-    exit_with_parent: bool
     monitor_object: bool
 
 
@@ -46,7 +44,6 @@ def probe(command: Sequence[str]) -> EmulatorCapabilities:
     return EmulatorCapabilities(
         version=version,
         machine=alias.group(1),
-        exit_with_parent="exit-with-parent" in _ask(command, "-help"),
         monitor_object="monitor-qmp" in _ask(command, "-object", "help"),
     )
 

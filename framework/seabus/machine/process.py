@@ -24,7 +24,7 @@ _LAST_BYTES: Final = 2000
 class EmulatorProcess:
     """A running emulator.
 
-    It dies with the *thread* that starts it (``exit-with-parent`` is a parent-death signal), so it is
+    It dies with the *thread* that starts it (it is tied to us by a parent-death signal), so it is
     started by the event loop's own thread and never by a pool.
 
     :param stderr: the file that receives what the emulator says.
@@ -51,8 +51,9 @@ class EmulatorProcess:
         :param file_mib: the largest file it may write, so that a console cannot fill the disk.
         :raises CapabilityError: it cannot be executed.
         """
-        if not any("exit-with-parent" in word for word in argv):
-            argv = [_setpriv(), "--pdeathsig", "KILL", *argv]
+        # First of all the tie to our life: QEMU's own `exit-with-parent` comes only after its 30 ms of
+        # start-up, and whoever is killed in between leaves an emulator behind.
+        argv = [_setpriv(), "--pdeathsig", "KILL", *argv]
         with stderr.open("ab") as output:
             try:
                 process = await asyncio.create_subprocess_exec(
@@ -134,7 +135,7 @@ def _setpriv() -> str:
     program = shutil.which("setpriv")
     if program is None:
         raise CapabilityError(
-            "this emulator lacks `-run-with exit-with-parent` and there is no setpriv to tie it to us",
-            hint="sudo apt-get install util-linux, or use the packaged emulator",
+            "there is no setpriv, which ties an emulator to our life",
+            hint="sudo apt-get install util-linux",
         )
     return program

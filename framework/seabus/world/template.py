@@ -37,7 +37,7 @@ from seabus.world.world import Parts, World, emulated
 
 _KIND: Final = "template"
 #: Raised when this package prepares or freezes a world in another way.
-_PROCEDURE: Final = 6
+_PROCEDURE: Final = 7
 _PLACEHOLDERS: Final = {name: name for name in (*ports.CONNECTED, ports.L2_CONSOLE)}
 
 
