@@ -23,7 +23,7 @@ from seabus.judge.verdict import Verdict
 from seabus.machine.config import WorldConfig
 from seabus.scenarios import consumed_page
 from seabus.world import restore, template
-from seabus.world.template import Template
+from seabus.world.freeze import Frozen
 
 _ROOT = Path(__file__).parents[1]
 
@@ -32,7 +32,7 @@ def say(text: str) -> None:
     print(f"[bench] {text}", file=sys.stderr, flush=True)
 
 
-def frozen(folder: Path) -> Template:
+def frozen(folder: Path) -> Frozen:
     return template.ensure(WorldConfig(), store=Store(), artefacts=folder, say=say)
 
 
@@ -103,7 +103,7 @@ def first_verdict_s(folder: Path) -> list[float]:
     return [time.monotonic() - started]
 
 
-async def _clones(clone: Template, folder: Path) -> dict[str, list[float]]:
+async def _clones(clone: Frozen, folder: Path) -> dict[str, list[float]]:
     ready = []
     for _ in range(30):
         started = time.monotonic()
@@ -112,7 +112,7 @@ async def _clones(clone: Template, folder: Path) -> dict[str, list[float]]:
     return {"ready": ready}
 
 
-async def _faults(clone: Template, folder: Path, count: int) -> dict[str, list[float]]:
+async def _faults(clone: Frozen, folder: Path, count: int) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {"verdict": [], "private": []}
     for _ in range(count):
         async with restore.cloned(clone, artefacts=folder, purpose="bench") as world:
@@ -124,7 +124,7 @@ async def _faults(clone: Template, folder: Path, count: int) -> dict[str, list[f
     return found
 
 
-async def _two_at_a_time(clone: Template, folder: Path, count: int) -> None:
+async def _two_at_a_time(clone: Frozen, folder: Path, count: int) -> None:
     places = [folder / f"lane-{number}" for number in range(2)]
     for place in places:
         place.mkdir(exist_ok=True)

@@ -22,12 +22,12 @@ from seabus.images.store import Store
 from seabus.machine.config import WorldConfig
 from seabus.scenarios import consumed_page
 from seabus.world import restore, template
-from seabus.world.template import Template
+from seabus.world.freeze import Frozen
 
 _IDLE_S = (0.0, 0.2, 1.0, 3.0)
 
 
-async def _one(clone: Template, folder: Path, inject: bool, idle: float) -> tuple[str, str]:
+async def _one(clone: Frozen, folder: Path, inject: bool, idle: float) -> tuple[str, str]:
     try:
         async with restore.cloned(clone, artefacts=folder, purpose="soak") as world:
             await asyncio.sleep(idle)
@@ -43,7 +43,7 @@ def _folder(root: Path, number: int) -> Path:
     return folder
 
 
-async def _soak(clone: Template, root: Path, options: argparse.Namespace) -> dict[str, object]:
+async def _soak(clone: Frozen, root: Path, options: argparse.Namespace) -> dict[str, object]:
     waiting = list(range(options.count))
     verdicts: Counter[str] = Counter()
     reasons: Counter[str] = Counter()

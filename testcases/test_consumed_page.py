@@ -10,7 +10,6 @@ from typing import Literal
 
 import pytest
 
-from seabus.errors import CloneError
 from seabus.judge.verdict import Verdict
 from seabus.machine.config import KvmMode, WorldConfig
 from seabus.plugin import Worlds
@@ -37,11 +36,6 @@ def test_negative_control(seabus_worlds: Worlds) -> None:
     assert len(outcome.judgement.findings) == len(missing)
 
 
-@pytest.mark.xfail(
-    reason="docs/findings/0001: some frozen VHE states are not revived; such clones are refused",
-    raises=CloneError,
-    strict=False,
-)
 @pytest.mark.parametrize("mode", ["vhe"])
 def test_other_kvm_mode(seabus_worlds: Worlds, mode: KvmMode) -> None:
     """VHE hosts run other code of KVM, and their clones need a cure of their own."""

@@ -24,7 +24,7 @@ from seabus.report.progress import teller
 from seabus.scenarios import consumed_page
 from seabus.scenarios.consumed_page import Outcome
 from seabus.world import restore, template
-from seabus.world.template import Template
+from seabus.world.freeze import Frozen
 
 _DESCRIPTION: Final = """\
 Clone a nested world (L1: a host kernel with KVM; L2: a guest), report an uncorrected memory error in a page
@@ -86,7 +86,7 @@ def main(arguments: argparse.Namespace) -> int:
     return EXIT_CODES[outcome.judgement.verdict]
 
 
-async def _run(frozen: Template, arguments: argparse.Namespace, folder: Path) -> Outcome:
+async def _run(frozen: Frozen, arguments: argparse.Namespace, folder: Path) -> Outcome:
     async with restore.cloned(frozen, artefacts=folder, purpose="run") as world:
         outcome = await consumed_page.run(world, inject=not arguments.no_inject, access=arguments.access)
         with contextlib.suppress(SeabusError):

@@ -17,7 +17,7 @@ import pytest
 
 if TYPE_CHECKING:
     from seabus.machine.config import WorldConfig
-    from seabus.world.template import Template
+    from seabus.world.freeze import Frozen
     from seabus.world.world import World
 
 _T = TypeVar("_T")
@@ -32,7 +32,7 @@ class Worlds:
     def __init__(self, artefacts: Path) -> None:
         self.artefacts = artefacts
 
-    def template(self, config: WorldConfig | None = None) -> Template:
+    def template(self, config: WorldConfig | None = None) -> Frozen:
         """The template of a configuration, built if it is not there; one builder for all workers."""
         from seabus.images.store import Store
         from seabus.machine.config import WorldConfig as Config

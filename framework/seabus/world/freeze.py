@@ -11,12 +11,13 @@ that moment (:data:`LEAP_NS`), upon which the kernel must program the timer of e
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from seabus.errors import MachineError
 from seabus.patience import deadline
-from seabus.world.world import World
+from seabus.world.world import Parts, World
 
 #: Both ends of a migration need the same.
 CAPABILITIES: Final[dict[str, object]] = {
@@ -29,6 +30,22 @@ _REHEARSALS: Final = 2
 _ANCHOR_NS: Final = 3000 * 1_000_000_000
 #: By how much a clone of a VHE world sets its time of day forward.
 LEAP_NS: Final = 2 * _ANCHOR_NS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frozen:
+    """A world at rest on disk, from which clones are made.
+
+    :param parts: the very emulator that froze it.
+    :param ram: L1's whole memory; L2 and everything else runs inside it. Clones map it copy-on-write.
+    :param state: the devices.
+    :param notes: what the builder found out: versions, the VMM's pid, the hellos of both agents.
+    """
+
+    parts: Parts
+    ram: Path
+    state: Path
+    notes: Mapping[str, Any]
 
 
 async def quiesce(world: World) -> None:
@@ -55,7 +72,9 @@ async def _anchor_timers(world: World) -> None:
 
 
 async def freeze(world: World, state: Path) -> None:
-    """Stop a world and write its devices to ``state``; its memory is in its file already. Ends it.
+    """Stop a world and write its devices to ``state``; its memory is in its file already.
+
+    It stays stopped, so its memory stays what it is: kill its process, or :func:`thaw` it.
 
     :raises MachineError: QEMU could not write it.
     """
@@ -72,5 +91,8 @@ async def freeze(world: World, state: Path) -> None:
                 if status in ("failed", "cancelled"):
                     facts = await world.qmp.execute("query-migrate")
                     raise MachineError(f"the world could not be frozen: {facts.get('error-desc', status)}")
-    # What the stopped machine holds is in the file once the process that mapped it is gone.
-    await world.process.kill()
+
+
+async def thaw(world: World) -> None:
+    """Let a frozen world run on. What was written of it is no longer of any use."""
+    await world.qmp.execute("cont")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Restoring: how a template comes to life as a clone, and how the clone proves that it did.
+"""Restoring: how a frozen world comes to life as a clone, and how the clone proves that it did.
 
 Every clone must show a living timer on each CPU of L1, and in L2, before anybody gets it: see
 :mod:`seabus.world.freeze` for what can be wrong with them.
@@ -21,7 +21,7 @@ from seabus.errors import CloneError, DeadlineError, MachineError, SeabusError
 from seabus.machine import ports
 from seabus.patience import CLONE, deadline
 from seabus.world import freeze
-from seabus.world.template import Template
+from seabus.world.freeze import Frozen
 from seabus.world.world import World, emulated
 
 #: Ids of requests made before the freeze stay below this.
@@ -29,17 +29,17 @@ _FIRST_ID: Final = 1 << 20
 
 
 @contextlib.asynccontextmanager
-async def cloned(template: Template, *, artefacts: Path, purpose: str) -> AsyncIterator[World]:
+async def cloned(frozen: Frozen, *, artefacts: Path, purpose: str) -> AsyncIterator[World]:
     """A fresh, living world for the time of the body.
 
     :raises CloneError: the template does not load, or the clone is not alive in every part.
     """
     async with emulated(
-        template.parts, purpose=purpose, ram=template.ram, artefacts=artefacts, boot=None
+        frozen.parts, purpose=purpose, ram=frozen.ram, artefacts=artefacts, boot=None
     ) as world:
-        world.notes.update(template.notes)
-        world.vmm_pid = template.notes["vmm_pid"]
-        await _load(world, template.state)
+        world.notes.update(frozen.notes)
+        world.vmm_pid = frozen.notes["vmm_pid"]
+        await _load(world, frozen.state)
         await _connect(world)
         if world.config.l1_mode == "vhe":
             await world.l1.request("leap", ns=freeze.LEAP_NS)
