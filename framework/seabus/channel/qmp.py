@@ -8,7 +8,7 @@ import json
 import socket
 import time
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from qemu.qmp import ConnectError, EventListener, ExecInterruptedError, QMPClient, QMPError
 from qemu.qmp.error import ProtocolError
@@ -16,13 +16,14 @@ from qemu.qmp.message import Message
 from qemu.qmp.qmp_client import ExecuteError
 
 from seabus.errors import ChannelError, MachineError
+from seabus.machine.transcript import Transcript
 from seabus.patience import ANSWER, deadline
 
 
 class _RecordedClient(QMPClient):
     """The client with its two message callbacks tapped (qemu.qmp documents them as overridable)."""
 
-    def __init__(self, name: str, transcript: IO[str] | None) -> None:
+    def __init__(self, name: str, transcript: Transcript | None) -> None:
         super().__init__(name)
         self._transcript = transcript
 
@@ -35,9 +36,9 @@ class _RecordedClient(QMPClient):
         return super()._cb_inbound(msg)
 
     def _keep(self, direction: str, msg: Message) -> None:
-        if self._transcript is not None and not self._transcript.closed:
+        if self._transcript is not None:
             line = {"t": round(time.time(), 6), "dir": direction, "qmp": dict(msg)}
-            self._transcript.write(json.dumps(line) + "\n")
+            self._transcript.write(json.dumps(line).encode() + b"\n")
 
 
 class Qmp:
@@ -49,8 +50,8 @@ class Qmp:
 
     def __init__(self, level: str, *, transcript: Path | None = None) -> None:
         self.level = level
-        self._file = transcript.open("a", buffering=1) if transcript else None
-        self._client = _RecordedClient(level, self._file)
+        self._transcript = Transcript(transcript) if transcript else None
+        self._client = _RecordedClient(level, self._transcript)
 
     async def connect(self, sock: socket.socket, *, greeted: bool = False) -> None:
         """Attach to a monitor.
@@ -91,6 +92,10 @@ class Qmp:
             raise ChannelError(f"{self.level}'s monitor closed during {command}") from error
 
     async def close(self) -> None:
+        """Hang up.
+
+        :raises DiskError: the transcript is not complete.
+        """
         # The far side may be gone or killed in the middle of a message: nothing to learn from that here.
         try:
             async with asyncio.timeout(2):
@@ -98,5 +103,5 @@ class Qmp:
         except (QMPError, OSError, EOFError, TimeoutError):
             pass
         finally:
-            if self._file:
-                self._file.close()
+            if self._transcript:
+                self._transcript.close()

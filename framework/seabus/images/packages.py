@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Final
 from seabus.errors import CapabilityError, ImageError
 from seabus.images.recipe import Source
 from seabus.images.store import Say
+from seabus.patience import scale
 
 # The backports suite lies beside the main one on whatever mirror mmdebstrap chose by itself.
 _ADD_BACKPORTS: Final = (
@@ -34,6 +36,7 @@ _RECORD_VERSIONS: Final = (
 )
 _LAST_LINES: Final = 12
 _CLEAN_UP_SECONDS: Final = 20
+_FETCH_SECONDS: Final = 1800.0
 
 
 def fetch(packages: Sequence[str], *, architecture: str, source: Source, tar: Path, say: Say) -> None:
@@ -80,6 +83,14 @@ def fetch(packages: Sequence[str], *, architecture: str, source: Source, tar: Pa
         ) as process,
     ):
         assert process.stderr is not None
+        late = threading.Event()
+
+        def give_up() -> None:
+            late.set()
+            process.terminate()
+
+        watch = threading.Timer(_FETCH_SECONDS * scale(), give_up)
+        watch.start()
         try:
             for raw in process.stderr:
                 line = raw.decode(errors="replace").rstrip()
@@ -92,6 +103,15 @@ def fetch(packages: Sequence[str], *, architecture: str, source: Source, tar: Pa
                 process.wait(_CLEAN_UP_SECONDS)
             process.kill()
             raise
+        finally:
+            watch.cancel()
+    if late.is_set():
+        raise ImageError(
+            f"mmdebstrap did not fetch the {architecture} packages"
+            f" within {_FETCH_SECONDS * scale() / 60:g} min",
+            hint="check the network, name a nearer mirror with SEABUS_MIRROR, or raise SEABUS_PATIENCE",
+            details={"mmdebstrap": "\n".join(last)},
+        )
     if process.returncode != 0:
         raise ImageError(
             f"mmdebstrap could not fetch the {architecture} packages (exit status {process.returncode})",

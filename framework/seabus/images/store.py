@@ -28,6 +28,7 @@ import filelock
 
 from seabus import folders
 from seabus.errors import DiskError, ImageError
+from seabus.patience import scale
 
 Say = Callable[[str], None]
 
@@ -37,6 +38,8 @@ _BLOCK: Final = 1 << 16
 #: A new kernel, option or version of Seabus makes another template of a gigabyte: old ones must go.
 _KEEP_AT_LEAST: Final = 6
 _KEEP_SECONDS: Final = 24 * 3600
+#: No build takes this long, downloads over a slow line included.
+_BUILD_SECONDS: Final = 3600.0
 _ZERO: Final = bytes(_BLOCK)
 
 
@@ -192,7 +195,13 @@ class Store:
             lock.acquire(timeout=0)
         except filelock.Timeout:
             say(f"another process is building {kind}; waiting for it")
-            lock.acquire()
+            try:
+                lock.acquire(timeout=_BUILD_SECONDS * scale())
+            except filelock.Timeout:
+                raise ImageError(
+                    f"another process has been building {kind} for {_BUILD_SECONDS * scale() / 60:g} min",
+                    hint=f"see what holds {lock.lock_file}, end it, and try again",
+                ) from None
         try:
             yield
         finally:

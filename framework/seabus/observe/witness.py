@@ -13,13 +13,13 @@ from typing import Any, Final
 from seabus.arch import kernel_text, trace
 from seabus.arch.trace import LostEvents, MemoryFailureEvent, SeaProbe, SignalGenerate, TraceLine
 from seabus.channel.agent import Agent
+from seabus.machine.transcript import Transcript
 from seabus.observe import tracing
 from seabus.observe.events import Event, Kind, Level, Recorder
 from seabus.patience import STEP
 
 _BARRIER: Final = "seabus barrier"
 _WATCHED: Final = (b" signal_generate: ", b" memory_failure_event: ", b" do_sea: ")
-_KEEP_BYTES: Final = 64 << 20  # a guest chooses how much it traces, and must not fill the disk
 # QEMU target/arm/helper.c, arm_log_exception() and what follows it in arm_cpu_do_interrupt().
 _EXCEPTION: Final = {
     "what": re.compile(r"Taking exception (\d+) \[(.+)\] on CPU (\d+)"),
@@ -49,11 +49,10 @@ class TraceWitness:
     @contextlib.asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
         """Observe while the body runs."""
-        with self._keep.open("ab", buffering=0) as file:
+        with Transcript(self._keep) as kept:
 
             def take(data: bytes) -> None:
-                if file.tell() < _KEEP_BYTES:
-                    file.write(data)
+                kept.write(data)
                 self._feed(data)
 
             async with self._agent.following(tracing.PIPE, take):
@@ -106,7 +105,15 @@ class TraceWitness:
                 result=failure.result,
             )
         elif signal := SignalGenerate.of(line):
-            yield self._event(line, "trace", "sigbus", code=signal.code, comm=signal.comm, tid=signal.pid)
+            yield self._event(
+                line,
+                "trace",
+                "sigbus",
+                code=signal.code,
+                comm=signal.comm,
+                tid=signal.pid,
+                result=signal.result,
+            )
         elif sea := SeaProbe.of(line):
             yield self._event(line, "kprobe", "sea", esr=sea.esr, far=sea.far, tid=line.pid)
         elif line.event in ("signal_generate", "memory_failure_event", "do_sea"):

@@ -30,6 +30,8 @@ _PAGE_BITS: Final = 12
 #: GHES source ids of QEMU's `virt` (QEMU include/hw/acpi/ghes.h): 0 synchronous, 1 injected by QMP.
 _SOURCE_SEA: Final = 0
 _SOURCE_QMP: Final = 1
+#: Not ignored, and not lost (Linux include/trace/events/signal.h, TRACE_SIGNAL_DELIVERED).
+_DELIVERED: Final = 0
 
 
 def expectations(
@@ -57,7 +59,7 @@ def expectations(
             level="L1",
             witness="trace",
             kind="sigbus",
-            fields={"code": int(BusCode.BUS_MCEERR_AO), "tid": vmm_pid},
+            fields={"code": int(BusCode.BUS_MCEERR_AO), "tid": vmm_pid, "result": _DELIVERED},
             after=("host-record",),
             promise="a VMM that asked for early kill is told at once (Linux mm/memory-failure.c)",
         ),
@@ -78,6 +80,7 @@ def expectations(
             fields={
                 "code": int(BusCode.BUS_MCEERR_AR),
                 "comm": vcpus,
+                "result": _DELIVERED,
             },
             after=("host-unmapped",),
             promise="KVM signals the thread whose guest touched it (Linux arch/arm64/kvm/mmu.c)",
@@ -118,7 +121,7 @@ def expectations(
             level="L2",
             witness="trace",
             kind="sigbus",
-            fields={"code": int(BusCode.BUS_MCEERR_AR), "tid": victim.tid},
+            fields={"code": int(BusCode.BUS_MCEERR_AR), "tid": victim.tid, "result": _DELIVERED},
             after=("guest-record",),
             promise="the consumer, and nobody else, is signalled (Linux mm/memory-failure.c)",
         ),

@@ -25,6 +25,7 @@ from seabus.judge.verdict import Finding, Judgement, Verdict
 from seabus.observe import clock
 from seabus.observe.clock import HERE, Alignment
 from seabus.observe.events import Event, Level, Recorder
+from seabus.observe.panic import panic_of
 from seabus.observe.story import Story
 from seabus.observe.witness import TraceWitness
 from seabus.patience import STEP
@@ -106,9 +107,7 @@ class _Run:
                 " (has L1 GHES, and its kernel APEI?)",
             )
         else:
-            if inject:
-                await self._host_is_done()
-            checks = await self._consume()
+            checks = await self._follow(inject)
             judgement = judge(self._story(zero), expected, checks)
         judged = time.monotonic_ns()
         if self.guest_lives:
@@ -149,6 +148,22 @@ class _Run:
             address=f"{seen.fields['physical_address']:#x}",
         )
 
+    async def _follow(self, inject: bool) -> list[Finding]:
+        """Everything after the injection; who is not well. A host that panics has given its answer."""
+        try:
+            if inject:
+                await self._host_is_done()
+            return await self._consume()
+        except MachineError:
+            panic = self._panic("l1")
+            if panic is None:
+                raise
+            self.guest_lives = False
+            return [Finding(kind="dead", subject="host", text=f"the host panicked: {panic}")]
+
+    def _panic(self, level: Literal["l1", "l2"]) -> str | None:
+        return panic_of(self.world.artefacts / f"console-{level}.log")
+
     async def _host_is_done(self) -> None:
         """Wait until memory_failure() has dealt with the page; its absence is the judge's to report."""
         try:
@@ -181,6 +196,9 @@ class _Run:
             vmm = await self.world.l1.request("alive", pid=self.world.vmm_pid)
             if not vmm["alive"]:
                 touching.cancel()
+                if panic := self._panic("l2"):
+                    text = f"the guest panicked when it touched the page: {panic}"
+                    return Finding(kind="dead", subject="guest", text=text)
                 words = (await self.world.vmm_log()).decode(errors="backslashreplace").strip()
                 last = words.splitlines()[-1] if words else "without a word"
                 text = f"the VMM died when the guest touched the page: {last}"

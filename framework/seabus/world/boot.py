@@ -40,6 +40,7 @@ _MILESTONES: Final = {
     ),
 }
 _GLANCE: Final = 0.25
+_OVERLAP: Final = 64  # no milestone's text is longer
 _SPLIT: Final = "/sys/kernel/debug/split_huge_pages"
 _SPLIT_ATTEMPTS: Final = 10
 _HUGE_PAGES: Final = "/sys/kernel/mm/transparent_hugepage/enabled"
@@ -217,10 +218,11 @@ async def _vmm_ends(world: World) -> None:
 async def _watch(world: World, level: str, say: Say) -> None:
     """Report milestones as the console shows them; raise when one is late."""
     console = world.artefacts / f"console-{level}.log"
+    seen = _Content(console)
     loop = asyncio.get_running_loop()
     for name, text, seconds in _MILESTONES[level]:
         late = loop.time() + seconds * scale()
-        while text is None or text not in _content(console):
+        while text is None or not seen.shows(text):
             if loop.time() > late:
                 raise BootError(
                     f"{level.upper()} did not reach the milestone `{name}` within {seconds * scale():g} s",
@@ -230,5 +232,20 @@ async def _watch(world: World, level: str, say: Say) -> None:
         say(f"{level.upper()}: {name}")
 
 
-def _content(path: Path) -> bytes:
-    return path.read_bytes() if path.exists() else b""
+class _Content:
+    """What a console has shown from the last milestone on; a flood of it is read only once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._kept = b""
+
+    def shows(self, text: bytes) -> bool:
+        with contextlib.suppress(FileNotFoundError), self._path.open("rb") as file:
+            file.seek(self._offset)
+            new = file.read()
+            self._offset += len(new)
+            self._kept += new
+        before, found, after = self._kept.partition(text)
+        self._kept = after if found else before[-_OVERLAP:]
+        return bool(found)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from seabus.errors import DiskError, ImageError
+from seabus.images import store as store_module
 from seabus.images.store import Store, digest
 
 
@@ -199,3 +200,17 @@ def test_digest_knows_holes_from_content(tmp_path: Path) -> None:
         file.write(b"data")
         file.truncate(8 << 20)
     assert digest(sparse) == digest(dense) != digest(shifted)
+
+
+def test_waiting_for_another_builder_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "_BUILD_SECONDS", 0.2)
+    store = Store(tmp_path)
+    said: list[str] = []
+
+    def build(folder: Path) -> Mapping[str, Any]:
+        with pytest.raises(ImageError, match="another process has been building thing"):
+            Store(tmp_path).get("thing", {"a": 1}, fill, say=said.append)
+        return fill(folder)
+
+    store.get("thing", {"a": 1}, build, say=silent)
+    assert said == ["another process is building thing; waiting for it"]
