@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Firmware reports an uncorrected error in a page of the guest, and the guest consumes it.
 
-What each level promises, and where, stands beside each expectation in ``seabus.scenarios.consumed_chain``.
+What each level promises, and where, stands beside each link in ``seabus.chains``.
 """
 
 from __future__ import annotations
@@ -22,9 +22,8 @@ pytestmark = pytest.mark.emulated
 def test_every_level_does_what_it_promises(seabus_worlds: Worlds, access: Literal["read", "write"]) -> None:
     outcome = seabus_worlds.run(lambda world: consumed_page.run(world, access=access))
     assert outcome.judgement.verdict is Verdict.PASS, outcome.judgement
-    assert outcome.receipt is not None
-    assert outcome.fault is not None
-    assert outcome.receipt.nonce == str(outcome.fault.nonce)
+    assert len(outcome.receipts) == 1
+    assert outcome.receipts[0].facts["nonce"] == outcome.faults[0].described()["nonce"]
 
 
 def test_negative_control(seabus_worlds: Worlds) -> None:
@@ -48,14 +47,14 @@ def test_host_without_ras_is_an_error(seabus_worlds: Worlds) -> None:
     outcome = seabus_worlds.run(consumed_page.run, WorldConfig(l1_ras=False))
     assert outcome.judgement.verdict is Verdict.ERROR
     assert "injection lost" in outcome.judgement.reason
-    assert outcome.receipt is None
+    assert not outcome.receipts
 
 
 def test_guest_without_ras_fails(seabus_worlds: Worlds) -> None:
     """The VMM cannot tell such a guest; QEMU gives up, and the verdict names what is missing."""
     outcome = seabus_worlds.run(consumed_page.run, WorldConfig(l2_ras=False))
     assert outcome.judgement.verdict is Verdict.FAIL
-    assert outcome.receipt is not None
+    assert outcome.receipts
     assert "VMM" in {finding.subject for finding in outcome.judgement.findings if finding.kind == "dead"}
     missing = {finding.subject for finding in outcome.judgement.findings if finding.kind == "missing"}
     assert "guest-record" in missing

@@ -22,7 +22,7 @@ import psutil
 from seabus import folders
 from seabus.channel.qmp import Qmp
 from seabus.errors import CapabilityError, SeabusError
-from seabus.faults import fault
+from seabus.faults import record
 from seabus.images import compiler, emulator, guests, recipe
 from seabus.images.emulator import EmulatorImage
 from seabus.images.store import Store
@@ -196,7 +196,7 @@ async def _ask_for_injection(image: EmulatorImage) -> None:
     qmp = Qmp("L0")
     try:
         await qmp.connect(ours)
-        await fault.check(qmp)
+        await record.check(qmp)
     finally:
         await qmp.close()
         ours.close()

@@ -22,7 +22,7 @@ from seabus.machine import run_folder
 from seabus.report import artefacts, result, terminal
 from seabus.report.progress import teller
 from seabus.scenarios import consumed_page
-from seabus.scenarios.consumed_page import Outcome
+from seabus.session.outcome import Outcome
 from seabus.world import restore, template
 from seabus.world.freeze import Frozen
 

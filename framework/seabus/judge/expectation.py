@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Expectations as data: the chain of events a fault must cause, each with the values it must carry."""
+"""Expectations as data: the chain of events a fault must cause, each with the values it must carry.
+
+A :class:`Link` says what can be seen, by whom, and who promised it; it is written once. An
+:class:`Expectation` is a link with the values that one fault must give it.
+"""
 
 from __future__ import annotations
 
@@ -40,3 +44,34 @@ class Expectation:
             if observed not in (expected if isinstance(expected, tuple) else (expected,)):
                 wrong[name] = (expected, observed)
         return wrong
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """One link of the chains that faults cause, without the values of any one fault.
+
+    :param name: what verdicts, and the ``after`` of other links, call it.
+    :param promise: who promises it, and where that is written.
+    """
+
+    name: str
+    level: Level
+    witness: str
+    kind: Kind
+    promise: str
+
+    def __call__(self, *, after: tuple[Link, ...] = (), again: str = "", **fields: Any) -> Expectation:  # noqa: ANN401
+        """This link, with the values it must carry.
+
+        :param after: links whose events must not come later.
+        :param again: told from the same link elsewhere in the chain by this suffix of its name.
+        """
+        return Expectation(
+            name=f"{self.name}{again}",
+            level=self.level,
+            witness=self.witness,
+            kind=self.kind,
+            fields=fields,
+            after=tuple(link.name for link in after),
+            promise=self.promise,
+        )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from seabus.judge.expectation import Expectation
-from seabus.judge.verdict import Finding, Judgement, Verdict
+from seabus.judge.verdict import Finding, FindingKind, Judgement, Verdict
 from seabus.observe.events import UNJUDGED, Event
 from seabus.observe.story import Story
 
@@ -18,13 +18,22 @@ _KIND_NAMES: Final = {
     "sea": "synchronous external abort",
     "exception": "exception put into the guest",
     "siginfo": "signal in a victim",
+    "panic": "kernel panic",
+    "ended": "end of a process",
+}
+#: Kinds of events that explain what else is missing, so they are told first; and how they are called.
+_GRAVE: Final[dict[str, FindingKind]] = {
+    "panic": "dead",
+    "ended": "dead",
+    "silent": "dead",
+    "bystander": "bystander",
+    "trouble": "trouble",
 }
 
 
-def judge(story: Story, expectations: Sequence[Expectation], checks: Iterable[Finding] = ()) -> Judgement:
+def judge(story: Story, expectations: Sequence[Expectation]) -> Judgement:
     """The verdict on a story.
 
-    :param checks: findings made elsewhere (bystanders, processes that must live).
     :return: ``UNKNOWN`` if a witness lost events, ``FAIL`` on any finding, else ``PASS``.
     """
     lost = [event for event in story.events if event.kind == "lost"]
@@ -32,10 +41,11 @@ def judge(story: Story, expectations: Sequence[Expectation], checks: Iterable[Fi
         findings = [Finding(kind="lost", subject=e.level, text=e.text) for e in lost]
         return Judgement(verdict=Verdict.UNKNOWN, reason="a witness lost events", findings=findings)
     matched = _assign(story.events, expectations)
+    extra = list(_extra(story.events, matched))
     findings = [
-        *checks,  # who died or was hit explains most of the rest
+        *(finding for finding in extra if finding.kind in ("dead", "bystander")),
         *_missing_and_wrong(expectations, matched),
-        *_extra(story.events, matched),
+        *(finding for finding in extra if finding.kind not in ("dead", "bystander")),
         *_out_of_order(story, expectations, matched),
     ]
     if not expectations:
@@ -99,11 +109,12 @@ def _extra(events: Sequence[Event], matched: Mapping[str, Event]) -> Iterable[Fi
     for event in events:
         if event.kind in UNJUDGED or id(event) in explained:
             continue
+        kind = _GRAVE.get(event.kind, "extra")
+        text = event.text or _KIND_NAMES.get(event.kind, event.kind)
         yield Finding(
-            kind="trouble" if event.kind == "trouble" else "extra",
-            subject=event.kind,
-            text=f"{'trouble' if event.kind == 'trouble' else 'extra'} at {event.level}:"
-            f" {event.text or _KIND_NAMES.get(event.kind, event.kind)}",
+            kind=kind,
+            subject=str(event.fields.get("who", event.kind)),
+            text=text if kind in ("dead", "bystander") else f"{kind} at {event.level}: {text}",
             observed=dict(event.fields),
         )
 

@@ -23,7 +23,11 @@ Kind = Literal[
     "sea",  # the kernel took a synchronous external abort
     "exception",  # the VMM put an exception into the guest
     "siginfo",  # a victim's handler got a signal
-    "trouble",  # an oops, panic, warning or stall
+    "trouble",  # an oops, warning or stall
+    "panic",  # a kernel gave up
+    "ended",  # a process that others live in is gone
+    "silent",  # a level does not answer any more
+    "bystander",  # something beside the fault was hit
     "lost",  # a witness missed something
 ]
 UNJUDGED: tuple[Kind, ...] = ("inject", "touch", "note")

@@ -14,7 +14,7 @@ from seabus.errors import SeabusError
 from seabus.judge.verdict import Verdict
 from seabus.observe.story import Story
 from seabus.report.complaint import as_json
-from seabus.scenarios.consumed_page import Outcome
+from seabus.session.outcome import Outcome
 
 #: Raised when a field changes its meaning or goes; new fields do not raise it.
 SCHEMA: Final = 1
@@ -28,10 +28,11 @@ def of_outcome(outcome: Outcome, *, versions: Mapping[str, str], artefacts: Path
         "verdict": str(judgement.verdict),
         "reason": judgement.reason,
         "findings": [asdict(finding) for finding in judgement.findings],
-        "fault": outcome.fault.described() if outcome.fault else None,
-        "receipt": asdict(outcome.receipt) if outcome.receipt else None,
+        **_of_faults(outcome),
         "addresses": [
-            {"space": space, "address": address, "by": by} for space, address, by in outcome.addresses.steps()
+            {"space": space, "address": address, "by": by}
+            for page in outcome.addresses[:1]
+            for space, address, by in page.steps()
         ],
         "events": _events(outcome.story),
         "clocks": {
@@ -55,6 +56,8 @@ def of_error(error: SeabusError, *, versions: Mapping[str, str], artefacts: Path
         "findings": [],
         "fault": None,
         "receipt": None,
+        "faults": [],
+        "receipts": [],
         "addresses": [],
         "events": [],
         "clocks": {},
@@ -63,6 +66,18 @@ def of_error(error: SeabusError, *, versions: Mapping[str, str], artefacts: Path
         "versions": {"seabus": seabus.__version__, **versions},
         "artefacts": str(artefacts),
         "error": as_json(error),
+    }
+
+
+def _of_faults(outcome: Outcome) -> dict[str, Any]:
+    """All of them, and the first by itself: most runs have one."""
+    faults = [dict(fault.described()) for fault in outcome.faults]
+    receipts = [{"witness": receipt.witness, **receipt.facts} for receipt in outcome.receipts]
+    return {
+        "fault": faults[0] if faults else None,
+        "receipt": receipts[0] if receipts else None,
+        "faults": faults,
+        "receipts": receipts,
     }
 
 

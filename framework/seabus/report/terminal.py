@@ -16,7 +16,7 @@ from seabus.arch.sigbus import BusCode
 from seabus.judge.verdict import Verdict
 from seabus.machine.console import printable
 from seabus.observe.events import Event
-from seabus.scenarios.consumed_page import Outcome
+from seabus.session.outcome import Outcome
 
 _LEVEL_STYLES: Final = {"L0": "magenta", "L1": "cyan", "L2": "green"}
 _VERDICT_STYLES: Final = {
@@ -41,8 +41,9 @@ def _show_addresses(outcome: Outcome, console: Console) -> None:
     table = Table(title="One page, four names", title_justify="left", box=None, pad_edge=False)
     for heading in ("address space", "address", "found by"):
         table.add_column(heading, header_style="dim")
-    for space, address, by in outcome.addresses.steps():
-        table.add_row(space, address, by)
+    for page in outcome.addresses:
+        for space, address, by in page.steps():
+            table.add_row(space, address, by)
     console.print(table)
     console.print()
 
@@ -83,10 +84,8 @@ def _show_verdict(outcome: Outcome, console: Console) -> None:
     )
     for finding in judgement.findings:
         console.print(Text(f"  - {printable(finding.text)}"), soft_wrap=True)
-    if outcome.receipt:
-        receipt = outcome.receipt
-        text = f"receipt: {receipt.witness} reports {receipt.nonce} from source {receipt.source}"
-        console.print(Text(text, style="dim"), soft_wrap=True)
+    for receipt in outcome.receipts:
+        console.print(Text(f"receipt: {receipt}", style="dim"), soft_wrap=True)
 
 
 def describe(event: Event) -> str:
@@ -131,7 +130,8 @@ def _touch(fields: Mapping[str, Any]) -> str:
 
 
 def _inject(fields: Mapping[str, Any]) -> str:
-    return f"inject-ghes-v2-error: memory record, {fields['severity']}, {fields['address']}"
+    told = ", ".join(str(fields[name]) for name in ("severity", "address") if name in fields)
+    return f"{fields['kind']}: {told}"
 
 
 def _code(code: int) -> str:

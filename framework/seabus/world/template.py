@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from seabus.channel.agent import Agent
 from seabus.errors import BootError, CloneError
-from seabus.faults import fault
+from seabus.faults import record
 from seabus.guest import vmm
 from seabus.images import emulator, guests
 from seabus.images.emulator import EmulatorImage
@@ -136,7 +136,7 @@ class _Builder:
             artefacts=place,
             boot=cold,
         ) as world:
-            await fault.check(world.qmp)
+            await record.check(world.qmp)
             l1 = await boot.boot_l1(world, say=self.say)
             await tracing.set_up("L1", world.l1)
             l2 = await boot.boot_l2(world, self.config, say=self.say)

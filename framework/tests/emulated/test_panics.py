@@ -7,10 +7,11 @@ import base64
 
 import pytest
 
+from seabus.guest.victim import Victim
 from seabus.judge.verdict import Verdict
 from seabus.plugin import Worlds
 from seabus.scenarios import consumed_page
-from seabus.world.world import World
+from seabus.session.stage import Stage
 
 pytestmark = pytest.mark.emulated
 
@@ -20,22 +21,18 @@ def test_a_panic_is_a_failure_of_that_level(
     seabus_worlds: Worlds, monkeypatch: pytest.MonkeyPatch, level: str, subject: str
 ) -> None:
     """The panic is planted at the moment the page is touched; how it is found out is real."""
-    consume = consumed_page._Run._consume
+    touch = Stage.touch
 
-    async def crash_and_consume(run: consumed_page._Run) -> object:
-        getattr(run.world, level).send(
+    async def crash_and_touch(stage: Stage, victim: Victim, **access: object) -> object:
+        getattr(stage.world, level).send(
             "write", path="/proc/sysrq-trigger", data=base64.b64encode(b"c").decode(), create=False
         )
-        return await consume(run)
+        return await touch(stage, victim, **access)
 
-    monkeypatch.setattr(consumed_page._Run, "_consume", crash_and_consume)
-
-    async def play(world: World) -> consumed_page.Outcome:
-        return await consumed_page.run(world)
-
-    outcome = seabus_worlds.run(play)
+    monkeypatch.setattr(Stage, "touch", crash_and_touch)
+    outcome = seabus_worlds.run(consumed_page.run)
     assert outcome.judgement.verdict is Verdict.FAIL
-    assert outcome.receipt is not None
+    assert outcome.receipts
     dead = [finding for finding in outcome.judgement.findings if finding.kind == "dead"]
     assert [finding.subject for finding in dead] == [subject]
     assert "Kernel panic - not syncing" in dead[0].text

@@ -14,7 +14,7 @@ import pytest
 from seabus.arch import HostPhysical, MemorySection, decode_status_block
 from seabus.channel.qmp import Qmp
 from seabus.errors import CapabilityError, ChannelError, MachineError
-from seabus.faults import fault
+from seabus.faults import record as records
 
 GREETING = {
     "QMP": {"version": {"qemu": {"major": 9, "minor": 0, "micro": 0}, "package": ""}, "capabilities": []}
@@ -46,7 +46,7 @@ def injected(answer: dict[str, Any] | None) -> None:
         qmp = Qmp("L0")
         try:
             await qmp.connect(ours)
-            await fault.inject(qmp, b"record")
+            await records.inject(qmp, b"record")
         finally:
             await qmp.close()
             await served
@@ -72,7 +72,7 @@ def test_an_emulator_that_hangs_up() -> None:
 
 def test_the_record_names_page_and_nonce() -> None:
     nonce = uuid.uuid4()
-    record = fault.MemoryRecord(address=HostPhysical(0x4567_8000), nonce=nonce)
+    record = records.MemoryRecord(address=HostPhysical(0x4567_8000), nonce=nonce)
     (entry,) = decode_status_block(record.encoded()).entries
     assert isinstance(entry.section, MemorySection)
     assert (entry.section.physical_address, entry.fru_id) == (0x4567_8000, nonce)

@@ -10,7 +10,7 @@ import pytest
 
 from seabus.judge.expectation import Expectation
 from seabus.judge.judge import judge
-from seabus.judge.verdict import Finding, Verdict
+from seabus.judge.verdict import Verdict
 from seabus.observe.clock import HERE, Alignment
 from seabus.observe.events import Event, Level
 from seabus.observe.story import Story
@@ -48,8 +48,8 @@ GOOD = [
 ]
 
 
-def verdict_on(events: Sequence[Event], checks: Sequence[Finding] = ()) -> tuple[Verdict, list[str]]:
-    found = judge(Story(events, CLOCKS, 0), CHAIN, checks)
+def verdict_on(events: Sequence[Event]) -> tuple[Verdict, list[str]]:
+    found = judge(Story(events, CLOCKS, 0), CHAIN)
     return found.verdict, [finding.text for finding in found.findings]
 
 
@@ -125,8 +125,24 @@ def test_trouble_anywhere_fails() -> None:
 
 
 def test_a_bystander_hit_fails() -> None:
-    hit = Finding(kind="bystander", subject="bystander", text="a page beside the fault was hit")
-    assert verdict_on(GOOD, [hit])[0] is Verdict.FAIL
+    hit = Event(
+        level="L2", witness="bystander", kind="bystander", clock_ns=9, text="a page beside it was hit"
+    )
+    assert verdict_on([*GOOD, hit]) == (Verdict.FAIL, ["a page beside it was hit"])
+
+
+def test_a_death_is_told_before_what_it_made_impossible() -> None:
+    panic = Event(level="L2", witness="console", kind="panic", clock_ns=25_000_000, text="the guest panicked")
+    verdict, findings = verdict_on([*GOOD[:2], panic])
+    assert verdict is Verdict.FAIL
+    assert findings[0] == "the guest panicked"
+    assert findings[1].startswith("missing: taken")
+
+
+def test_a_death_can_be_expected() -> None:
+    panic = Event(level="L1", witness="console", kind="panic", clock_ns=1, fields={"who": "host"})
+    dies = Expectation(name="host-panics", level="L1", witness="console", kind="panic")
+    assert judge(Story([panic], CLOCKS, 0), [dies]).verdict is Verdict.PASS
 
 
 def test_lost_events_are_unknown_even_if_all_was_seen() -> None:

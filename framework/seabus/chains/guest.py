@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the guest (L2) owes: it takes the abort, finds the VMM's record, and signals the consumer alone."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from seabus.arch.sigbus import BusCode
+from seabus.chains import host
+from seabus.chains.host import DELIVERED
+from seabus.guest.translate import Addresses
+from seabus.guest.victim import Victim
+from seabus.judge.expectation import Expectation, Link
+
+#: GHES source id that QEMU's `virt` gives to synchronous errors (QEMU include/hw/acpi/ghes.h).
+SOURCE_SEA: Final = 0
+_PAGE_BITS: Final = 12
+
+ABORT_TAKEN: Final = Link(
+    name="abort-taken",
+    level="L2",
+    witness="kprobe",
+    kind="sea",
+    promise="the guest takes it with the VMM's syndrome (Arm ARM DDI 0487, ESR_EL1)",
+)
+RECORD: Final = Link(
+    name="guest-record",
+    level="L2",
+    witness="kernel-log",
+    kind="ghes",
+    promise="the abort is claimed by APEI with the VMM's record (QEMU hw/acpi/ghes.c)",
+)
+VICTIM_SIGNALLED: Final = Link(
+    name="victim-signalled",
+    level="L2",
+    witness="trace",
+    kind="sigbus",
+    promise="the consumer, and nobody else, is signalled (Linux mm/memory-failure.c)",
+)
+UNMAPPED: Final = Link(
+    name="guest-unmapped",
+    level="L2",
+    witness="trace",
+    kind="memory_failure",
+    promise="the guest gives the page up as well (Linux mm/memory-failure.c)",
+)
+VICTIM_INFORMED: Final = Link(
+    name="victim-informed",
+    level="L2",
+    witness="victim",
+    kind="siginfo",
+    promise="siginfo names the access and how much is lost (Linux arch/arm64/mm/fault.c)",
+)
+
+
+def takes_abort(addresses: Addresses, victim: Victim, *, esr: int) -> list[Expectation]:
+    """The guest's kernel takes the VMM's abort while the victim runs, and claims it by APEI."""
+    return [
+        ABORT_TAKEN(after=(host.VCPU_STOPPED,), esr=esr, far=0, tid=victim.tid),
+        RECORD(
+            after=(ABORT_TAKEN,),
+            source=SOURCE_SEA,
+            severity="recoverable",
+            physical_address=int(addresses.guest_physical),
+        ),
+    ]
+
+
+def signals_victim(addresses: Addresses, victim: Victim) -> list[Expectation]:
+    """The victim's handler learns which page is lost, and the guest never uses the page again."""
+    return [
+        VICTIM_SIGNALLED(after=(RECORD,), code=int(BusCode.BUS_MCEERR_AR), tid=victim.tid, result=DELIVERED),
+        UNMAPPED(after=(RECORD,), pfn=addresses.guest_physical.pfn, result="Recovered"),
+        VICTIM_INFORMED(
+            after=(VICTIM_SIGNALLED,),
+            code=int(BusCode.BUS_MCEERR_AR),
+            address=int(addresses.guest_virtual),
+            lsb=_PAGE_BITS,
+            tid=victim.tid,
+        ),
+    ]

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Memory poison: a kernel is asked to treat a page as broken.
+
+Each of these is one of the kernel's own test or administration interfaces (Linux
+Documentation/mm/hwpoison.rst, Documentation/ABI/testing/sysfs-memory-page-offline).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from seabus.arch.addresses import HostPhysical
+from seabus.errors import AgentError, CapabilityError
+from seabus.faults.fault import Receipt
+from seabus.observe.events import Event, Level
+from seabus.world.world import World
+
+_HARD_OFFLINE: Final = "/sys/devices/system/memory/hard_offline_page"
+_CORRUPT: Final = "/sys/kernel/debug/hwpoison/corrupt-pfn"
+_NO_FILE: Final = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class _HostPoison:
+    """A page of L1 is poisoned by writing to one of its kernel's files."""
+
+    address: HostPhysical
+    level: Level = "L1"
+
+    def described(self) -> Mapping[str, Any]:
+        return {"kind": self._kind(), "address": str(self.address), "address_space": "L1 physical"}
+
+    def receipt(self, event: Event) -> Receipt | None:
+        """memory_failure() dealt with this page frame."""
+        if event.level != "L1" or event.kind != "memory_failure" or event.fields["pfn"] != self.address.pfn:
+            return None
+        return Receipt(witness=f"L1 {event.witness}", facts={"pfn": hex(self.address.pfn)})
+
+    def _kind(self) -> str:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class HardOffline(_HostPoison):
+    """The administrator takes a page out of service (Linux drivers/base/memory.c, hard_offline_page)."""
+
+    async def put_in(self, world: World) -> None:
+        await _write(world, _HARD_OFFLINE, str(self.address))
+
+    def _kind(self) -> str:
+        return "hard-offline"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HwpoisonInject(_HostPoison):
+    """The hwpoison injector is told a page frame (Linux mm/hwpoison-inject.c, corrupt-pfn)."""
+
+    async def put_in(self, world: World) -> None:
+        await _write(world, _CORRUPT, hex(self.address.pfn))
+
+    def _kind(self) -> str:
+        return "hwpoison-inject"
+
+
+async def _write(world: World, path: str, text: str) -> None:
+    try:
+        await world.l1.write(path, text.encode(), append=True)
+    except AgentError as error:
+        if error.errno != _NO_FILE:
+            raise
+        raise CapabilityError(
+            f"L1's kernel has no {path}", hint="CONFIG_MEMORY_FAILURE, CONFIG_HWPOISON_INJECT"
+        ) from error

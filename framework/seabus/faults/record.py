@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Firmware records: the platform reports an error, by a CPER in L1's GHES."""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from seabus.arch.addresses import HostPhysical
+from seabus.arch.cper import Severity, memory_error_record
+from seabus.channel.qmp import Qmp
+from seabus.errors import CapabilityError, MachineError
+from seabus.faults.fault import Receipt
+from seabus.observe.events import Event, Level
+from seabus.world.world import World
+
+_COMMAND: Final = "inject-ghes-v2-error"
+_HINT: Final = "use QEMU 10.2 or later at L0 (--l0-qemu)"
+_FRU_TEXT: Final = "seabus"
+#: Where a run keeps the bytes it injected.
+_KEPT: Final = "record.cper"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryRecord:
+    """A firmware record: the platform reports a memory error at a page of L1.
+
+    It is *only* a record. No RAM is damaged: the host kernel poisons the page because it believes firmware.
+
+    :param nonce: the FRU id the record carries; it is what a receipt is recognised by.
+    """
+
+    address: HostPhysical
+    nonce: uuid.UUID = field(default_factory=uuid.uuid4)
+    severity: Severity = Severity.RECOVERABLE
+    level: Level = "L0"
+
+    def encoded(self) -> bytes:
+        """The generic error status block that L0's firmware would leave (ACPI 6.5, 18.3.2.7.1)."""
+        return bytes(
+            memory_error_record(
+                self.address, severity=self.severity, fru_id=self.nonce, fru_text=_FRU_TEXT
+            ).encode()
+        )
+
+    def described(self) -> Mapping[str, Any]:
+        return {
+            "kind": "memory-record",
+            "address": str(self.address),
+            "address_space": "L1 physical",
+            "severity": self.severity.name.lower(),
+            "nonce": str(self.nonce),
+        }
+
+    async def put_in(self, world: World) -> None:
+        data = self.encoded()
+        (world.artefacts / _KEPT).write_bytes(data)
+        await inject(world.qmp, data)
+
+    def receipt(self, event: Event) -> Receipt | None:
+        """L1's own report of this very record."""
+        if event.level != "L1" or event.kind != "ghes" or event.fields["fru_id"] != str(self.nonce):
+            return None
+        return Receipt(
+            witness=f"L1 {event.witness}",
+            facts={
+                "nonce": str(self.nonce),
+                "source": event.fields["source"],
+                "address": f"{event.fields['physical_address'] or 0:#x}",
+            },
+        )
+
+
+async def check(qmp: Qmp) -> None:
+    """Whether L0 can inject.
+
+    :raises CapabilityError: its QEMU has no such command.
+    """
+    commands = {entry["name"] for entry in await qmp.execute("query-commands")}
+    if _COMMAND not in commands:
+        raise CapabilityError(f"L0's QEMU has no command {_COMMAND}", hint=_HINT)
+
+
+async def inject(qmp: Qmp, record: bytes) -> None:
+    """Hand a record to L0.
+
+    The command answers success even where nothing is delivered; wait for a :class:`Receipt`.
+
+    :raises CapabilityError: L0's QEMU has no such command.
+    """
+    try:
+        await qmp.execute(_COMMAND, {"cper": base64.b64encode(record).decode()})
+    except MachineError as error:
+        if "not been found" not in error.message:
+            raise
+        raise CapabilityError(f"L0's QEMU has no command {_COMMAND}", hint=_HINT) from error

@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stage: one world under observation, on which a fault is played from victim to verdict.
+
+Order matters and is kept here: witnesses watch before anything happens; an injection is followed until its
+receipt is seen; nothing is judged before every witness has caught up and everybody who should be well was
+asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import Any, Final
+
+from seabus.channel.agent import Agent
+from seabus.errors import DeadlineError, MachineError
+from seabus.faults.fault import Fault, Receipt
+from seabus.guest.translate import Addresses, translate
+from seabus.guest.victim import Touch, Victim
+from seabus.judge.expectation import Expectation
+from seabus.judge.judge import judge
+from seabus.judge.verdict import Judgement, Verdict
+from seabus.observe import clock
+from seabus.observe.clock import HERE, Alignment
+from seabus.observe.events import Event, Kind, Level, Recorder
+from seabus.observe.panic import panic_of
+from seabus.observe.story import Story
+from seabus.observe.witness import TraceWitness
+from seabus.patience import STEP
+from seabus.session.outcome import Outcome
+from seabus.world.world import World
+
+#: Seconds after which a touch is slow enough to ask whether the VMM is still there.
+_LOOK_AFTER_VMM: Final = 1.0
+
+
+class Stage:
+    """See the module. Made by :meth:`open`.
+
+    :param injecting: False makes it a negative control: faults are described, and not put in.
+    """
+
+    def __init__(self, world: World, *, injecting: bool = True) -> None:
+        self.world = world
+        self.injecting = injecting
+        self.recorder = Recorder()
+        self._witnesses: dict[Level, TraceWitness] = {
+            "L1": TraceWitness("L1", world.l1, self.recorder, world.artefacts / "trace-l1.txt"),
+            "L2": TraceWitness("L2", world.l2, self.recorder, world.artefacts / "trace-l2.txt"),
+        }
+        self._clocks: dict[Level, Alignment] = {"L0": HERE}
+        self._zero_ns = time.monotonic_ns()
+        self._dead: set[Level] = set()
+        self._bystanders: list[Victim] = []
+        self._faults: list[Fault] = []
+        self._receipts: list[Receipt] = []
+        self._addresses: list[Addresses] = []
+        self._lost: Fault | None = None
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, world: World, *, injecting: bool = True) -> AsyncIterator[Stage]:
+        """A stage whose witnesses watch while the body runs."""
+        stage = cls(world, injecting=injecting)
+        async with AsyncExitStack() as stack:
+            for witness in stage._witnesses.values():
+                await stack.enter_async_context(witness.watching())
+            yield stage
+
+    def agent(self, level: Level) -> Agent:
+        """The agent of L1 or L2."""
+        return self.world.l1 if level == "L1" else self.world.l2
+
+    # Before the fault
+
+    async def victim(self, *, level: Level = "L2", pages: int = 1, kind: str = "anon") -> Victim:
+        """A process that owns memory; the first at a level brings a bystander, who must stay well."""
+        agent = self.agent(level)
+        wanted = [Victim.make(agent, pages=pages, kind=kind)]
+        if all(bystander.agent is not agent for bystander in self._bystanders):
+            wanted.append(Victim.make(agent))
+        victim, *bystanders = await asyncio.gather(*wanted)
+        self._bystanders += bystanders
+        return victim
+
+    async def locate(self, victim: Victim, *, offset: int = 0) -> Addresses:
+        """A page of a victim of L2 in all its address spaces."""
+        addresses = await translate(
+            victim.address + offset,
+            victim.pid,
+            l2=self.world.l2,
+            l2_qmp=self.world.l2_qmp,
+            l1=self.world.l1,
+            vmm_pid=self.world.vmm_pid,
+        )
+        self._addresses.append(addresses)
+        return addresses
+
+    # The fault
+
+    async def inject(self, fault: Fault) -> Receipt | None:
+        """Put a fault in and wait for its receipt; None if it was lost, or in a negative control.
+
+        A fault that was lost makes the verdict an error, whatever else is seen.
+        """
+        if not self._clocks.keys() >= {"L1", "L2"}:
+            await self._align()
+        if not self.injecting:
+            return None
+        described = fault.described()
+        start = len(self.recorder.events)
+        self._zero_ns = self._zero_ns if self._faults else time.monotonic_ns()
+        self._faults.append(fault)
+        self.add(
+            fault.level, "monitor", "inject", described, f"{described['kind']} {described.get('address')}"
+        )
+        await fault.put_in(self.world)
+        try:
+            seen = await self.recorder.until(
+                lambda event: fault.receipt(event) is not None,
+                within=STEP,
+                what=f"the receipt of the {described['kind']}",
+                start=start,
+            )
+        except DeadlineError:
+            if not self.world.process.alive:
+                raise
+            self._lost = fault
+            return None
+        receipt = fault.receipt(seen)
+        assert receipt is not None
+        self._receipts.append(receipt)
+        return receipt
+
+    async def until(self, level: Level, kind: Kind, *, what: str, within: float = STEP) -> Event | None:
+        """Wait for an event; None if it does not come: its absence is the judge's to report.
+
+        In a negative control nothing is waited for.
+        """
+        if not self._faults:
+            return None
+        with contextlib.suppress(DeadlineError):
+            return await self.recorder.until(
+                lambda event: event.level == level and event.kind == kind, within=within, what=what
+            )
+        return None
+
+    # What follows
+
+    async def touch(self, victim: Victim, **access: Any) -> Touch | None:  # noqa: ANN401 - see Victim.touch
+        """Let a victim touch its memory; None if whoever should answer is gone, which is an event then."""
+        try:
+            return await self._touch(victim, access)
+        except MachineError as error:
+            if not self._mourn(error):
+                raise
+            return None
+
+    async def finish(self, expectations: Sequence[Expectation]) -> Outcome:
+        """Let the witnesses catch up, see who is still well, and judge."""
+        if self._lost is not None:
+            judgement = Judgement(
+                verdict=Verdict.ERROR,
+                reason="injection lost: it was accepted, but its target never reported it"
+                " (has L1 GHES, and its kernel APEI?)",
+            )
+        else:
+            try:
+                await self._look_around()
+            except MachineError as error:
+                if not self._mourn(error):
+                    raise
+            judgement = judge(self.story(), expectations)
+        judged = time.monotonic_ns()
+        if not self._dead:
+            await self._align()
+        return Outcome(
+            judgement=judgement,
+            story=self.story(),
+            expectations=expectations,
+            faults=self._faults,
+            receipts=self._receipts,
+            addresses=self._addresses,
+            seconds={"fault_to_verdict": (judged - self._zero_ns) / 1e9},
+        )
+
+    def story(self) -> Story:
+        """What has happened so far."""
+        return Story(self.recorder.events, {**_UNALIGNED, **self._clocks}, self._zero_ns)
+
+    def add(
+        self,
+        level: Level,
+        witness: str,
+        kind: Kind,
+        fields: Mapping[str, Any],
+        text: str,
+        clock_ns: int | None = None,
+    ) -> None:
+        """Add an event of our own; without a time of its level, it is now."""
+        if clock_ns is None:
+            clock_ns = time.monotonic_ns() - self._clocks.get(level, HERE).offset_ns
+        self.recorder.add(
+            Event(level=level, witness=witness, kind=kind, clock_ns=clock_ns, fields=fields, text=text)
+        )
+
+    # Inside: touching
+
+    async def _touch(self, victim: Victim, access: Mapping[str, Any]) -> Touch | None:
+        touching = asyncio.ensure_future(victim.touch(**access))
+        while not (await asyncio.wait([touching], timeout=_LOOK_AFTER_VMM))[0]:
+            vmm = await self.world.l1.request("alive", pid=self.world.vmm_pid)
+            if not vmm["alive"]:
+                touching.cancel()
+                await self._vmm_ended()
+                return None
+        if isinstance(touching.exception(), DeadlineError):
+            self._silent(self._level_of(victim))
+            return None
+        touched = await touching
+        self._note_touch(victim, touched, access.get("op", "read"))
+        return touched
+
+    def _note_touch(self, victim: Victim, touched: Touch, op: str) -> None:
+        level = self._level_of(victim)
+        self.add(level, "victim", "touch", {"op": op}, touched.outcome, touched.clock_ns)
+        if touched.signal is None:
+            return
+        signal = touched.signal
+        fields = {
+            "code": signal.code,
+            "address": signal.address,
+            "lsb": signal.lsb,
+            "tid": signal.tid,
+            "pc": signal.pc,
+            "fault_address": signal.fault_address,
+            "esr": signal.esr,
+        }
+        self.add(level, "victim", "siginfo", fields, str(signal), touched.clock_ns)
+
+    def _level_of(self, victim: Victim) -> Level:
+        return "L1" if victim.agent is self.world.l1 else "L2"
+
+    # Inside: who is well, and who is not
+
+    async def _look_around(self) -> None:
+        for bystander in self._bystanders:
+            if self._level_of(bystander) not in self._dead:
+                beside = await bystander.touch(op="read")
+                if not beside.intact:
+                    text = f"a page beside the fault was hit: {beside.outcome}"
+                    self.add(self._level_of(bystander), "bystander", "bystander", {"who": "bystander"}, text)
+        await asyncio.gather(
+            *(witness.caught_up() for level, witness in self._witnesses.items() if level not in self._dead),
+            self._look_after_vmm(),
+        )
+
+    async def _look_after_vmm(self) -> None:
+        """Whether the VMM lives and its guest runs."""
+        if "L2" in self._dead:
+            return
+        if not (await self.world.l1.request("alive", pid=self.world.vmm_pid))["alive"]:
+            await self._vmm_ended()
+            return
+        status = (await self.world.l2_qmp.execute("query-status"))["status"]
+        if status != "running":
+            self._dead.add("L2")
+            self.add("L2", "monitor", "silent", {"who": "guest", "status": status}, f"the guest is {status}")
+
+    async def _vmm_ended(self) -> None:
+        """The VMM is gone: by its own will, or because its guest's kernel panicked."""
+        self._dead.add("L2")
+        if panic := self._panic("L2"):
+            self.add("L2", "console", "panic", {"who": "guest"}, f"the guest panicked: {panic}")
+            return
+        words = (await self.world.vmm_log()).decode(errors="backslashreplace").strip()
+        last = words.splitlines()[-1] if words else "without a word"
+        self.add("L1", "process", "ended", {"who": "VMM", "words": last}, f"the VMM died: {last}")
+
+    def _silent(self, level: Level) -> None:
+        self._dead.add(level)
+        who = "host" if level == "L1" else "guest"
+        panic = self._panic(level)
+        kind: Kind = "panic" if panic else "silent"
+        text = f"the {who} panicked: {panic}" if panic else f"the {who} fell silent; see its console"
+        self.add(level, "console", kind, {"who": who}, text)
+
+    def _mourn(self, error: MachineError) -> bool:
+        """Whether an error is explained by the host's panic, which is an event then, and no error of ours."""
+        if self._panic("L1") is None:
+            return False
+        if "L1" not in self._dead:
+            self._silent("L1")
+        self._dead |= {"L1", "L2"}
+        return True
+
+    def _panic(self, level: Level) -> str | None:
+        return panic_of(self.world.artefacts / f"console-{level.lower()}.log")
+
+    async def _align(self) -> None:
+        l1, l2 = await asyncio.gather(
+            clock.align(self.world.l1, best=self._clocks.get("L1")),
+            clock.align(self.world.l2, best=self._clocks.get("L2")),
+        )
+        self._clocks |= {"L1": l1, "L2": l2}
+
+
+_UNALIGNED: Final[dict[Level, Alignment]] = {"L1": HERE, "L2": HERE}
