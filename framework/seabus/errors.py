@@ -99,7 +99,21 @@ class HostError(SeabusError):
 
 
 class CapabilityError(HostError):
-    """A named capability is missing; the message names the probe that failed."""
+    """A named capability is missing; the message names the probe that failed.
+
+    :param capability: its name, where it has one (:mod:`seabus.session.needs`).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        details: Mapping[str, str] | None = None,
+        capability: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint, details=details)
+        self.capability = capability
 
 
 class ImageError(HostError):

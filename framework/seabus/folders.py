@@ -20,6 +20,11 @@ def cache() -> Path:
     return _made(_chosen("SEABUS_CACHE", platformdirs.user_cache_path(_APP)))
 
 
+def has_cache() -> bool:
+    """Whether anything was ever built; nothing is made by asking."""
+    return _chosen("SEABUS_CACHE", platformdirs.user_cache_path(_APP)).is_dir()
+
+
 def artefacts() -> Path:
     """Results of past runs, one folder each: consoles, transcripts, records, verdicts."""
     return _made(_chosen("SEABUS_ARTEFACTS", platformdirs.user_state_path(_APP) / "runs"))

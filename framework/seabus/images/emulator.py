@@ -42,6 +42,12 @@ class EmulatorImage:
         """EDK2 for ``-bios``: ACPI, and with it GHES, needs UEFI firmware."""
         return self.entry.file("QEMU_EFI.fd")
 
+    @property
+    def version(self) -> str:
+        """The emulator's version, as its package calls it."""
+        packages = self.entry.manifest["notes"]["packages"]
+        return str(packages.get("qemu-system-arm", "unknown"))
+
 
 def inputs() -> dict[str, Any]:
     """Everything that decides what the image is."""
@@ -53,6 +59,12 @@ def inputs() -> dict[str, Any]:
         "mirror": source.mirror,
         "architecture": recipe.host_architecture(),
     }
+
+
+def find(store: Store) -> EmulatorImage | None:
+    """The image if it is there; nothing is built."""
+    entry = store.find("emulator", inputs())
+    return EmulatorImage(entry=entry) if entry else None
 
 
 def get(store: Store, *, say: Say) -> EmulatorImage:

@@ -60,6 +60,12 @@ def inputs() -> dict[str, Any]:
     }
 
 
+def find(store: Store) -> GuestImages | None:
+    """The images if they are there; nothing is built."""
+    entry = store.find("guests", inputs())
+    return GuestImages(entry=entry) if entry else None
+
+
 def get(store: Store, *, say: Say) -> GuestImages:
     """The images, built if they are not there."""
     entry = store.get("guests", inputs(), lambda folder: _build(folder, say), say=say, need_mib=_ROOM_MIB)

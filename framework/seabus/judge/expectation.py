@@ -19,6 +19,7 @@ class Expectation:
     """One event that must be seen exactly once.
 
     :param name: how verdicts and other expectations refer to it.
+    :param link: the name of the link it was made from, if it was.
     :param fields: values the event's fields must equal; a tuple means any one of these.
     :param after: names of expectations whose events must not come later.
     :param promise: who promises this, and where it is written.
@@ -31,6 +32,7 @@ class Expectation:
     fields: Mapping[str, Any] = field(default_factory=dict)
     after: tuple[str, ...] = ()
     promise: str = ""
+    link: str = ""
 
     def speaks_of(self, event: Event) -> bool:
         """Whether the event is of the sort expected, whatever its values."""
@@ -74,4 +76,5 @@ class Link:
             fields=fields,
             after=tuple(link.name for link in after),
             promise=self.promise,
+            link=self.name,
         )

@@ -54,3 +54,13 @@ class Judgement:
     verdict: Verdict
     reason: str
     findings: Sequence[Finding] = ()
+
+
+class NotAsExpectedError(AssertionError):
+    """The system under test did something else than it owes; every deviation is listed."""
+
+    def __init__(self, judgement: Judgement) -> None:
+        lines = [f"{judgement.verdict}: {judgement.reason}"]
+        lines += [f"  - {finding.text}" for finding in judgement.findings]
+        super().__init__("\n".join(lines))
+        self.judgement = judgement

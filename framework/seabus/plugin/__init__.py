@@ -1,74 +1,67 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pytest plugin: a fresh nested world for each test that asks for one.
+"""The pytest plugin: a fresh nested world for each test that asks for one, and verdicts as outcomes.
 
-Nothing happens, and nothing heavy is imported, unless a test uses one of the fixtures. Switched off by
-``-p no:seabus``.
+Nothing is started, and nothing heavy is imported, unless a test uses one of the fixtures. Switched off by
+``-p no:seabus``. Every option, ini key, marker and property begins with ``seabus``.
+
+===============================  =====================================================================
+:mod:`~seabus.plugin.options`    options, ini key, markers, the header line
+:mod:`~seabus.plugin.fixtures`   ``world``, ``victim``, ``inject``, ``expect`` and the others
+:mod:`~seabus.plugin.outcomes`   fail, error, skip and unknown told apart; where the evidence lies
+:mod:`~seabus.plugin.control`    the negative control and the mutated oracles
+:mod:`~seabus.plugin.listing`    the dry run
+===============================  =====================================================================
 """
 
-from __future__ import annotations
+from seabus.plugin.control import pytest_collection_modifyitems, pytest_pyfunc_call
+from seabus.plugin.fixtures import (
+    Worlds,
+    expect,
+    guest,
+    host,
+    inject,
+    seabus_worlds,
+    story,
+    victim,
+    warm_world,
+    world,
+)
+from seabus.plugin.listing import pytest_runtestloop
+from seabus.plugin.options import (
+    pytest_addoption,
+    pytest_configure,
+    pytest_report_header,
+    pytest_xdist_auto_num_workers,
+)
+from seabus.plugin.outcomes import (
+    pytest_exception_interact,
+    pytest_report_teststatus,
+    pytest_runtest_call,
+    pytest_runtest_makereport,
+    pytest_runtest_setup,
+)
 
-import asyncio
-import re
-from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
-
-import pytest
-
-if TYPE_CHECKING:
-    from seabus.machine.config import WorldConfig
-    from seabus.world.freeze import Frozen
-    from seabus.world.world import World
-
-_T = TypeVar("_T")
-
-
-class Worlds:
-    """Runs coroutines in fresh worlds; what the ``seabus_worlds`` fixture gives.
-
-    :param artefacts: the test's own folder.
-    """
-
-    def __init__(self, artefacts: Path) -> None:
-        self.artefacts = artefacts
-
-    def template(self, config: WorldConfig | None = None) -> Frozen:
-        """The template of a configuration, built if it is not there; one builder for all workers."""
-        from seabus.images.store import Store
-        from seabus.machine.config import WorldConfig as Config
-        from seabus.world import template
-
-        return template.ensure(
-            config or Config(), store=Store(), artefacts=self.artefacts, say=lambda _: None
-        )
-
-    def run(self, play: Callable[[World], Awaitable[_T]], config: WorldConfig | None = None) -> _T:
-        """Clone a world, await ``play(world)`` in it, end the world; the coroutine's result."""
-        from seabus.world import restore
-
-        frozen = self.template(config)
-
-        async def cloned() -> _T:
-            async with restore.cloned(frozen, artefacts=self.artefacts, purpose="pytest") as world:
-                return await play(world)
-
-        return asyncio.run(cloned())
-
-
-@pytest.fixture
-def seabus_worlds(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Worlds:
-    """Fresh worlds for one test, with an artefact folder of the test's own."""
-    name = re.sub(r"[^\w.-]+", "-", request.node.name)
-    folder = tmp_path_factory.mktemp(f"seabus-{name}"[:80], numbered=True)
-    request.node.user_properties.append(("seabus_artefacts", str(folder)))
-    return Worlds(folder)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Any:  # noqa: ANN401 - pytest's wrapper protocol
-    """Say where the evidence of a failed test lies."""
-    report = yield
-    folder = dict(item.user_properties).get("seabus_artefacts")
-    if folder and report.failed:
-        report.sections.append(("seabus artefacts", str(folder)))
-    return report
+__all__ = [
+    "Worlds",
+    "expect",
+    "guest",
+    "host",
+    "inject",
+    "pytest_addoption",
+    "pytest_collection_modifyitems",
+    "pytest_configure",
+    "pytest_exception_interact",
+    "pytest_pyfunc_call",
+    "pytest_report_header",
+    "pytest_report_teststatus",
+    "pytest_runtest_call",
+    "pytest_runtest_makereport",
+    "pytest_runtest_setup",
+    "pytest_runtestloop",
+    "pytest_xdist_auto_num_workers",
+    "seabus_worlds",
+    "story",
+    "victim",
+    "warm_world",
+    "world",
+]

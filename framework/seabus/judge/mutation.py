@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Wrong expectations, made from right ones: a story that still passes with one shows a check that is none."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from seabus.judge.expectation import Expectation
+
+#: Every bit of a field of this many is flipped by itself: each bit of a syndrome means something.
+_BITS: Final = {"esr": 32}
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """Expectations with one mistake in them.
+
+    :param what: the mistake, in words.
+    """
+
+    what: str
+    expectations: Sequence[Expectation]
+
+
+def mutants(expectations: Sequence[Expectation]) -> Iterator[Mutant]:
+    """Each field of each expectation changed, each expectation dropped and doubled, each order reversed."""
+    for number, expected in enumerate(expectations):
+
+        def instead(*wrong: Expectation, number: int = number) -> list[Expectation]:
+            return [*expectations[:number], *wrong, *expectations[number + 1 :]]
+
+        for name, value in expected.fields.items():
+            for other in _wrong_values(name, value):
+                fields = {**expected.fields, name: other}
+                yield Mutant(
+                    f"{expected.name}: {name} {_shown(value)} -> {_shown(other)}",
+                    instead(dataclasses.replace(expected, fields=fields)),
+                )
+        yield Mutant(f"{expected.name}: not expected", instead())
+        twice = dataclasses.replace(expected, name=f"{expected.name} again")
+        yield Mutant(f"{expected.name}: expected twice", instead(expected, twice))
+        level = {"L1": "L2", "L2": "L1"}.get(expected.level, "L1")
+        elsewhere = dataclasses.replace(expected, level=level)  # type: ignore[arg-type]
+        yield Mutant(f"{expected.name}: at {level}", instead(elsewhere))
+        yield from _reversed(expected, expectations)
+
+
+def _reversed(later: Expectation, expectations: Sequence[Expectation]) -> Iterator[Mutant]:
+    """Only within a level: between levels the order is known but to the clocks' error."""
+    for number, earlier in enumerate(expectations):
+        if earlier.name in later.after and earlier.level == later.level:
+            swapped = list(expectations)
+            swapped[number] = dataclasses.replace(earlier, after=(later.name,))
+            yield Mutant(f"{earlier.name}: after {later.name}", swapped)
+
+
+def _wrong_values(name: str, value: Any) -> Iterator[Any]:  # noqa: ANN401 - any field's value
+    if isinstance(value, tuple):
+        yield tuple(next(_wrong_values(name, one)) for one in value)
+    elif isinstance(value, bool):
+        yield not value
+    elif isinstance(value, int):
+        for bit in range(_BITS.get(name, 1)):
+            yield value ^ (1 << bit)
+        yield value + 0x1000
+    elif isinstance(value, str):
+        yield f"{value}?"
+    else:
+        yield "something"
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401 - any field's value
+    return f"{value:#x}" if isinstance(value, int) and not isinstance(value, bool) else repr(value)

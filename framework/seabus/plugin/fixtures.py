@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fixtures: a fresh world for each test, and what a test does with it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import pytest
+
+from seabus.plugin.options import world_config
+
+if TYPE_CHECKING:
+    from seabus.machine.config import WorldConfig
+    from seabus.observe.story import Story
+    from seabus.session.outcome import Outcome
+    from seabus.session.session import Machine, Session, SessionVictim
+    from seabus.world.freeze import Frozen
+    from seabus.world.world import World
+
+_T = TypeVar("_T")
+#: Properties of a test, in JUnit too.
+ARTEFACTS: Final = "seabus_artefacts"
+#: Where a test's session is found again when its outcome is reported.
+SESSION: Final = pytest.StashKey["Session"]()
+VERSIONS: Final = pytest.StashKey[dict[str, str]]()
+
+
+def frozen_world(config: WorldConfig, artefacts: Path) -> Frozen:
+    """The template of a configuration, built if it is not there; one builder for all workers."""
+    from seabus.images.store import Store
+    from seabus.world import template
+
+    return template.ensure(config, store=Store(), artefacts=artefacts, say=lambda _: None)
+
+
+def artefact_folder(request: pytest.FixtureRequest, temporary: pytest.TempPathFactory) -> Path:
+    """A folder of the test's own, noted in its properties."""
+    name = re.sub(r"[^\w.-]+", "-", request.node.name)[:80].strip("-")
+    chosen: Path | None = request.config.option.seabus_artefacts
+    if chosen is None:
+        folder = temporary.mktemp(f"seabus-{name}", numbered=True)
+    else:
+        chosen.mkdir(parents=True, exist_ok=True)
+        folder = _numbered(chosen.absolute(), name)
+    if isinstance(request.node, pytest.Item):
+        request.node.user_properties.append((ARTEFACTS, str(folder)))
+    return folder
+
+
+def _numbered(root: Path, name: str) -> Path:
+    """Workers choose at the same time: making the folder is what decides."""
+    number = 0
+    while True:
+        folder = root / (f"{name}-{number}" if number else name)
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
+
+
+@pytest.fixture
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    """A nested world of the test's own, cloned in a fraction of a second, with all witnesses watching.
+
+    What it is made of is chosen by ``@pytest.mark.seabus(l2_cpus=2)``, options and the ini file.
+    """
+    yield from _session(request, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def warm_world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    """A world shared by the tests of a module, for looking only: nobody may inject anything into it."""
+    for session in _session(request, tmp_path_factory):
+        session.stage.injecting = False
+        yield session
+
+
+def _session(request: pytest.FixtureRequest, temporary: pytest.TempPathFactory) -> Iterator[Session]:
+    from seabus.session import needs
+    from seabus.session.session import Session
+
+    folder = artefact_folder(request, temporary)
+    frozen = frozen_world(world_config(request.node, request.config), folder)
+    injecting = not request.config.option.seabus_negative_control
+    with Session.open(frozen, artefacts=folder, purpose="pytest", injecting=injecting) as session:
+        request.node.stash[SESSION] = session
+        request.node.stash[VERSIONS] = dict(frozen.notes["versions"])
+        wanted = [name for marker in request.node.iter_markers("seabus_needs") for name in marker.args]
+        session.run(needs.require(session.world, wanted))
+        yield session
+
+
+@pytest.fixture
+def host(world: Session) -> Machine:
+    """L1: commands and files."""
+    return world.host
+
+
+@pytest.fixture
+def guest(world: Session) -> Machine:
+    """L2: commands and files."""
+    return world.guest
+
+
+@pytest.fixture
+def victim(world: Session) -> Callable[..., SessionVictim]:
+    """Makes victims: ``victim(kind="anon", pages=2)``."""
+    return world.victim
+
+
+@pytest.fixture
+def inject(world: Session) -> Callable[..., Any]:
+    """Puts a fault in, and returns its receipt: ``inject(MemoryRecord(address=…))``."""
+    return world.inject
+
+
+@pytest.fixture
+def expect(world: Session) -> Callable[..., Outcome]:
+    """Judges: ``expect(host.reports(record), *host.loses_page(…))``."""
+    return world.expect
+
+
+@pytest.fixture
+def story(world: Session) -> Callable[[], Story]:
+    """What has happened so far."""
+    return lambda: world.story
+
+
+class Worlds:
+    """Runs coroutines in fresh worlds, for those who need several, or other, worlds in one test.
+
+    :param artefacts: the test's own folder.
+    """
+
+    def __init__(self, artefacts: Path) -> None:
+        self.artefacts = artefacts
+
+    def template(self, config: WorldConfig | None = None) -> Frozen:
+        """The template of a configuration, built if it is not there."""
+        from seabus.machine.config import WorldConfig as Config
+
+        return frozen_world(config or Config(), self.artefacts)
+
+    def run(self, play: Callable[[World], Awaitable[_T]], config: WorldConfig | None = None) -> _T:
+        """Clone a world, await ``play(world)`` in it, end the world; the coroutine's result."""
+        from seabus.world import restore
+
+        frozen = self.template(config)
+
+        async def cloned() -> _T:
+            async with restore.cloned(frozen, artefacts=self.artefacts, purpose="pytest") as world:
+                return await play(world)
+
+        return asyncio.run(cloned())
+
+
+@pytest.fixture
+def seabus_worlds(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Worlds:
+    """Fresh worlds for one test, with an artefact folder of the test's own."""
+    return Worlds(artefact_folder(request, tmp_path_factory))

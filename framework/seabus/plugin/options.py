@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a user may say to the plugin, and what it says first."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from seabus.errors import UsageError
+from seabus.machine.config import WorldConfig
+
+_WORLD: Final = "seabus_world"
+_PREFIX: Final = "--seabus-"
+#: Memory a worker with one clone needs, and what is left to everybody else, in MiB.
+_WORKER_MIB: Final = 500
+_SPARE_MIB: Final = 2048
+_NO_IMAGES: Final = "seabus: no images yet; the first test that needs a world builds them"
+
+_MARKERS: Final = (
+    "seabus(**world): what the test's world is made of, as l2_cpus=2 (seabus.machine.config.WorldConfig)",
+    "seabus_needs(*capabilities): skip with the reason where one of these is missing",
+    "seabus_scenario(scenario): the test is a scenario of the catalogue (seabus.catalogue.scenario)",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("seabus", "seabus: memory faults in nested arm64 worlds")
+    group.addoption(
+        "--seabus-negative-control",
+        action="store_true",
+        help="run each scenario without its injection, and require that it does not pass",
+    )
+    group.addoption(
+        "--seabus-mutate",
+        action="store_true",
+        help="after each scenario that passes, change its expectations one by one, and require that it fails",
+    )
+    group.addoption(
+        "--seabus-dry-run",
+        action="store_true",
+        help="list the scenarios with faults, levels and expectations; start nothing",
+    )
+    group.addoption(
+        "--seabus-require",
+        action="append",
+        default=[],
+        metavar="CAPABILITY",
+        help="fail, instead of skipping, where this capability is missing (`all`: any)",
+    )
+    group.addoption(
+        "--seabus-artefacts",
+        type=Path,
+        metavar="DIR",
+        help="keep the evidence of each test in a folder there",
+    )
+    for field in dataclasses.fields(WorldConfig):
+        group.addoption(
+            f"{_PREFIX}{field.name.replace('_', '-')}",
+            dest=f"seabus_{field.name}",
+            metavar="VALUE",
+            help=f"every world's {field.name}, unless a test says otherwise [{field.default}]",
+        )
+    parser.addini(_WORLD, "NAME=VALUE lines: what every world is made of", type="linelist", default=[])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for marker in _MARKERS:
+        config.addinivalue_line("markers", marker)
+    if config.option.seabus_dry_run and hasattr(config.option, "dist"):
+        config.option.dist = "no"  # listing needs no workers
+
+
+def pytest_report_header() -> str:
+    """Emulator, kernels and what they can do, from the images that are there; nothing is built for this."""
+    from seabus import folders
+    from seabus.errors import SeabusError
+    from seabus.images import emulator, guests
+    from seabus.images.store import Store
+
+    if not folders.has_cache():
+        return _NO_IMAGES
+    try:
+        store = Store()
+        found, kernels = emulator.find(store), guests.find(store)
+    except (SeabusError, OSError) as error:
+        return f"seabus: {error}"
+    if found is None or kernels is None:
+        return _NO_IMAGES
+    parts = f"L0 QEMU {found.version}; L1, L2 Linux {kernels.kernel_version}"
+    return f"seabus: {parts}; records, poison, KVM nvhe and vhe"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """``-n auto``: as many workers as there are cores, and memory for their clones."""
+    del config
+    import psutil
+
+    free_mib = psutil.virtual_memory().available >> 20
+    cores = len(os.sched_getaffinity(0))
+    return int(max(1, min(cores, (free_mib - _SPARE_MIB) // _WORKER_MIB)))
+
+
+def world_config(node: pytest.Item | pytest.Collector, config: pytest.Config) -> WorldConfig:
+    """The configuration of a test's world: ini, then options, then markers from the outermost in.
+
+    :raises UsageError: an unknown name or a value that is none.
+    """
+    chosen: dict[str, Any] = {}
+    for line in config.getini(_WORLD):
+        name, equals, value = line.partition("=")
+        if not equals:
+            raise UsageError(f"{_WORLD}: {line!r} is not NAME=VALUE", hint="such as l1_mode=vhe")
+        chosen[name.strip()] = _value(name.strip(), value.strip())
+    for field in dataclasses.fields(WorldConfig):
+        text = getattr(config.option, f"seabus_{field.name}")
+        if text is not None:
+            chosen[field.name] = _value(field.name, text)
+    for marker in reversed(list(node.iter_markers("seabus"))):
+        for name in marker.kwargs:
+            _field(name)
+        chosen |= marker.kwargs
+    return WorldConfig(**chosen)
+
+
+def _field(name: str) -> dataclasses.Field[Any]:
+    for field in dataclasses.fields(WorldConfig):
+        if field.name == name:
+            return field
+    names = ", ".join(field.name for field in dataclasses.fields(WorldConfig))
+    raise UsageError(f"a world has no {name!r}", hint=f"one of {names}")
+
+
+def _value(name: str, text: str) -> object:
+    default = _field(name).default
+    if isinstance(default, bool):
+        if text not in ("on", "off", "true", "false"):
+            raise UsageError(f"{name}={text} is neither on nor off")
+        return text in ("on", "true")
+    if isinstance(default, int):
+        try:
+            return int(text)
+        except ValueError:
+            raise UsageError(f"{name}={text} is not a number") from None
+    return Path(text) if default is None else text

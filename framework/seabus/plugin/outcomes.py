@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verdicts become outcomes: fail, error, skip and unknown are told apart wherever a result is shown."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from seabus.errors import CapabilityError, SeabusError
+from seabus.judge.verdict import Judgement, NotAsExpectedError, Verdict
+from seabus.plugin.fixtures import ARTEFACTS, SESSION, VERSIONS
+
+#: The property that tells the verdict.
+VERDICT: Final = "seabus_verdict"
+_SHOWN: Final = {
+    Verdict.ERROR: ("error", "E", "ERROR"),
+    Verdict.UNKNOWN: ("unknown", "U", ("UNKNOWN", {"yellow": True})),
+}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    return (yield from _skipping(item))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    return (yield from _skipping(item))
+
+
+def _skipping(item: pytest.Item) -> Generator[None, object, object]:
+    """A missing capability is a skip that names its probe, unless it is required."""
+    try:
+        return (yield)
+    except CapabilityError as error:
+        required = item.config.option.seabus_require
+        if "all" in required or error.capability in required:
+            raise
+        pytest.skip(f"{error.message} ({error.hint})" if error.hint else error.message)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the verdict, and say where the evidence of a test that did not pass lies."""
+    report = yield
+    session = item.stash.get(SESSION, None)
+    error = call.excinfo.value if call.excinfo else None
+    if report.when == "call" and session is not None:
+        verdict = _verdict(error, session.outcome.judgement if session.outcome else None)
+        report.user_properties.append((VERDICT, str(verdict)))
+        _write_result(item, error)
+    elif report.when != "call" and isinstance(error, SeabusError):
+        report.user_properties.append((VERDICT, str(_verdict(error, None))))
+    folder = dict(item.user_properties).get(ARTEFACTS)
+    if report.failed:
+        if isinstance(error, SeabusError):
+            report.sections.extend(_evidence(error))
+        if folder:
+            report.sections.append(("seabus artefacts", str(folder)))
+    return report
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, Any] | None:
+    """A failed test whose verdict is `error` or `unknown` is called so, and counted so."""
+    if report.when != "call" or not report.failed:
+        return None
+    verdict = dict(report.user_properties).get(VERDICT)
+    return next((shown for kind, shown in _SHOWN.items() if verdict == str(kind)), None)
+
+
+@pytest.hookimpl(tryfirst=True)  # before the debugger opens
+def pytest_exception_interact(node: pytest.Item | pytest.Collector, report: pytest.TestReport) -> None:
+    """Under --pdb the world stays up: say how to look into it."""
+    del report
+    if not isinstance(node, pytest.Item) or not node.config.option.usepdb:
+        return
+    if (session := node.stash.get(SESSION, None)) is not None:
+        folder = session.world.run_folder
+        with node.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            sys.stderr.write(
+                "\nseabus: the world is up until you leave the debugger"
+                f" (emulator {session.world.process.pid})\n"
+                f"  L1's console: socat -,raw,echo=0,escape=0x1d UNIX-CONNECT:{folder}/console.sock\n"
+                f"  L0's monitor: socat - UNIX-CONNECT:{folder}/qmp.sock\n"
+            )
+
+
+def _verdict(error: BaseException | None, judgement: Judgement | None) -> Verdict:
+    if error is None:
+        return judgement.verdict if judgement else Verdict.UNKNOWN
+    if isinstance(error, NotAsExpectedError):
+        return error.judgement.verdict
+    if isinstance(error, pytest.skip.Exception):
+        return Verdict.SKIP
+    if isinstance(error, SeabusError):
+        return Verdict.UNKNOWN if error.exit_code == 4 else Verdict.ERROR
+    return Verdict.FAIL if isinstance(error, AssertionError | pytest.fail.Exception) else Verdict.ERROR
+
+
+def _write_result(item: pytest.Item, error: BaseException | None) -> None:
+    """The result file, as `seabus run` writes it."""
+    from seabus.report import result
+
+    session = item.stash[SESSION]
+    folder = Path(str(dict(item.user_properties)[ARTEFACTS]))
+    versions = item.stash[VERSIONS]
+    if session.outcome is not None:
+        found = result.of_outcome(session.outcome, versions=versions, artefacts=folder)
+    elif isinstance(error, SeabusError):
+        found = result.of_error(error, versions=versions, artefacts=folder)
+    else:
+        return
+    found["test"] = item.nodeid
+    (folder / "result.json").write_text(json.dumps(found, indent=1, default=str) + "\n")
+
+
+def _evidence(error: SeabusError) -> list[tuple[str, str]]:
+    from seabus.machine.console import printable
+
+    hint = [("seabus: try", printable(error.hint))] if error.hint else []
+    return hint + [(f"seabus: {title}", printable(text)) for title, text in error.details.items() if text]

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A fault session for tests and for people: the stage without ``await``.
+
+::
+
+    victim = session.victim()
+    record = MemoryRecord(address=victim.page.host_physical)
+    session.inject(record)
+    victim.touch("read")
+    session.expect(host.reports(record), …)
+
+Nothing runs between two calls but the emulator: what it says meanwhile waits in its channels.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from seabus.arch.addresses import GuestVirtual
+from seabus.channel.agent import Agent
+from seabus.channel.interface import CommandResult
+from seabus.errors import MachineError, NoVerdictError
+from seabus.faults.fault import Fault, Receipt
+from seabus.guest.translate import Addresses
+from seabus.guest.victim import Touch, Victim
+from seabus.judge.expectation import Expectation
+from seabus.judge.verdict import NotAsExpectedError, Verdict
+from seabus.machine.config import WorldConfig
+from seabus.observe.events import Event, Kind, Level
+from seabus.observe.story import Story
+from seabus.patience import ANSWER, STEP
+from seabus.session.outcome import Outcome
+from seabus.session.stage import Stage
+from seabus.world import restore
+from seabus.world.freeze import Frozen
+from seabus.world.world import World
+
+_T = TypeVar("_T")
+
+
+class Session:
+    """A living world with its witnesses. Made by :meth:`open`."""
+
+    def __init__(self, runner: asyncio.Runner, stage: Stage) -> None:
+        self._runner = runner
+        self.stage = stage
+        self.host = Machine(self, stage.world.l1)
+        self.guest = Machine(self, stage.world.l2)
+        #: What the last :meth:`expect` came to.
+        self.outcome: Outcome | None = None
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(
+        cls, frozen: Frozen, *, artefacts: Path, purpose: str, injecting: bool = True
+    ) -> Iterator[Session]:
+        """Clone a world and watch it while the body runs.
+
+        To be called in a thread that lives as long as the body: the emulator ends with it.
+
+        :param injecting: False makes it a negative control: injections are not made.
+        """
+        with asyncio.Runner() as runner:
+            stack = contextlib.AsyncExitStack()
+            try:
+                world = runner.run(
+                    stack.enter_async_context(restore.cloned(frozen, artefacts=artefacts, purpose=purpose))
+                )
+                stage = runner.run(stack.enter_async_context(Stage.open(world, injecting=injecting)))
+                yield cls(runner, stage)
+            finally:
+                runner.run(stack.aclose())
+
+    @property
+    def world(self) -> World:
+        return self.stage.world
+
+    @property
+    def config(self) -> WorldConfig:
+        """What the world is made of."""
+        return self.world.config
+
+    @property
+    def story(self) -> Story:
+        """What has happened so far."""
+        return self.stage.story()
+
+    def victim(self, *, level: Level = "L2", **options: Any) -> SessionVictim:  # noqa: ANN401 - Victim.make's
+        """A process that owns memory, in the guest or (L1) beside the VMM."""
+        return SessionVictim(self, self.run(self.stage.victim(level=level, **options)))
+
+    def inject(self, fault: Fault) -> Receipt | None:
+        """Put a fault in, and return when it has landed; None in a negative control.
+
+        :raises MachineError: the fault was lost: nobody reported it.
+        """
+        receipt = self.run(self.stage.inject(fault))
+        if receipt is None and self.stage.injecting:
+            self._judge(())
+        return receipt
+
+    def until(self, level: Level, kind: Kind, *, what: str = "", within: float = STEP) -> Event | None:
+        """Wait for an event; None if it does not come (that is for the judge) or nothing was injected."""
+        return self.run(self.stage.until(level, kind, what=what or f"{level}'s {kind}", within=within))
+
+    def expect(self, *expectations: Expectation | Iterable[Expectation]) -> Outcome:
+        """Judge: all of these events were seen once, with these values, in order, and nothing else.
+
+        :raises NotAsExpectedError: the system under test is wrong; the outcome names each deviation.
+        :raises MachineError: no fault landed.
+        :raises NoVerdictError: it cannot be told.
+        """
+        __tracebackhide__ = True
+        flat: list[Expectation] = []
+        for one in expectations:
+            flat.extend([one] if isinstance(one, Expectation) else one)
+        return self._judge(flat)
+
+    def run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
+        """Await something in the session's loop, for what has no method here."""
+        return self._runner.run(coroutine)
+
+    def _judge(self, expectations: Iterable[Expectation]) -> Outcome:
+        __tracebackhide__ = True
+        outcome = self.outcome = self.run(self.stage.finish(list(expectations)))
+        reason = outcome.judgement.reason
+        match outcome.judgement.verdict:
+            case Verdict.PASS:
+                return outcome
+            case Verdict.FAIL:
+                raise NotAsExpectedError(outcome.judgement)
+            case Verdict.ERROR:
+                raise MachineError(reason)
+            case _:
+                raise NoVerdictError(reason)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """L1 or L2, through its agent."""
+
+    _session: Session
+    agent: Agent
+
+    def run(self, *argv: str, stdin: bytes | None = None, within: float = ANSWER) -> CommandResult:
+        """Run a command to its end."""
+        return self._session.run(self.agent.run(*argv, stdin=stdin, within=within))
+
+    def read(self, path: str) -> bytes:
+        """A file's content."""
+        return self._session.run(self.agent.read(path))
+
+    def write(self, path: str, data: bytes, *, append: bool = False) -> None:
+        """Make or replace a file, or append to it."""
+        self._session.run(self.agent.write(path, data, append=append))
+
+
+class SessionVictim:
+    """A victim of a session."""
+
+    def __init__(self, session: Session, victim: Victim) -> None:
+        self._session = session
+        self.victim = victim
+        self._pages: dict[int, Addresses] = {}
+
+    @property
+    def tid(self) -> int:
+        return self.victim.tid
+
+    @property
+    def address(self) -> GuestVirtual:
+        return self.victim.address
+
+    @property
+    def page(self) -> Addresses:
+        """Its first page in all address spaces, as it was when first asked."""
+        return self.page_at(0)
+
+    def page_at(self, offset: int) -> Addresses:
+        """The page at an offset, in all address spaces, as it was when first asked."""
+        if offset not in self._pages:
+            self._pages[offset] = self._session.run(self._session.stage.locate(self.victim, offset=offset))
+        return self._pages[offset]
+
+    def touch(self, op: str = "read", **access: Any) -> Touch | None:  # noqa: ANN401 - Victim.touch's
+        """Let it touch its memory; None if nobody is left to answer, which is in the story then."""
+        return self._session.run(self._session.stage.touch(self.victim, op=op, **access))

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What may be said to the plugin, and that it does nothing unasked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+SHOW = """
+    import pytest
+    from seabus.plugin.options import world_config
+
+    @pytest.mark.seabus(l2_cpus=2)
+    class TestIt:
+        @pytest.mark.seabus(l2_memory_mib=640)
+        def test_shown(self, request):
+            config = world_config(request.node, request.config)
+            print("world", config.l1_mode, config.l2_cpus, config.l2_memory_mib, config.l2_ras)
+"""
+
+
+def test_help_has_one_group_and_one_prefix(pytester: pytest.Pytester) -> None:
+    text = pytester.runpytest("--help").stdout.str()
+    group = text.partition("seabus: memory faults in nested arm64 worlds:")[2].partition("\n\n")[0]
+    options = [word for word in group.split() if word.startswith("--")]
+    assert len(options) > 15
+    assert all(option.startswith("--seabus-") for option in options)
+
+
+def test_ini_then_option_then_markers(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nseabus_world =\n    l1_mode = vhe\n    l2_cpus = 3\n    l2_ras = off\n")
+    pytester.makepyfile(SHOW)
+    pytester.runpytest("-s", "--seabus-l2-memory-mib=700").stdout.fnmatch_lines(["*world vhe 2 640 False*"])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--seabus-l2-cpus=many"], "*UsageError: l2_cpus=many is not a number*"),
+        (["--seabus-l2-ras=maybe"], "*UsageError: l2_ras=maybe is neither on nor off*"),
+        (["--seabus-l1-kernel=/nowhere"], "*UsageError: there is no file /nowhere*"),
+        (["-o", "seabus_world=l3_cpus=1"], "*UsageError: a world has no 'l3_cpus'*"),
+        (["-o", "seabus_world=l2_cpus"], "*UsageError: seabus_world: 'l2_cpus' is not NAME=VALUE*"),
+    ],
+)
+def test_a_wrong_world_is_refused(pytester: pytest.Pytester, words: list[str], message: str) -> None:
+    pytester.makepyfile(SHOW)
+    pytester.runpytest(*words).stdout.fnmatch_lines([message])
+
+
+def test_switched_off(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_it(world): pass")
+    pytester.runpytest("-p", "no:seabus").stdout.fnmatch_lines(["*fixture 'world' not found*"])
+
+
+def test_nothing_happens_unasked(
+    pytester: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A suite that uses no fixture of ours leaves no folder, and imports no emulator code."""
+    for name in ("HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "SEABUS_CACHE"):
+        monkeypatch.setenv(name, str(tmp_path / name.lower()))
+    pytester.makepyfile(
+        """
+        import sys
+        def test_it():
+            assert not [name for name in sys.modules if name.startswith(("seabus.world", "qemu", "paramiko"))]
+        """
+    )
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+    assert not list(tmp_path.rglob("*"))
+
+
+def test_the_header_names_the_parts(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_it(): pass")
+    pytester.runpytest().stdout.fnmatch_lines(["seabus: *"])
