@@ -54,10 +54,10 @@ def pytest_runtest_makereport(
     error = call.excinfo.value if call.excinfo else None
     if report.when == "call" and session is not None:
         verdict = _verdict(error, session.outcome.judgement if session.outcome else None)
-        report.user_properties.append((VERDICT, str(verdict)))
+        _note(item, report, verdict)
         _write_result(item, error)
     elif report.when != "call" and isinstance(error, SeabusError):
-        report.user_properties.append((VERDICT, str(_verdict(error, None))))
+        _note(item, report, _verdict(error, None))
     folder = dict(item.user_properties).get(ARTEFACTS)
     if report.failed:
         if isinstance(error, SeabusError):
@@ -90,6 +90,12 @@ def pytest_exception_interact(node: pytest.Item | pytest.Collector, report: pyte
                 f"  L1's console: socat -,raw,echo=0,escape=0x1d UNIX-CONNECT:{folder}/console.sock\n"
                 f"  L0's monitor: socat - UNIX-CONNECT:{folder}/qmp.sock\n"
             )
+
+
+def _note(item: pytest.Item, report: pytest.TestReport, verdict: Verdict) -> None:
+    """On this report for the terminal, and on the item for JUnit, which reads the last report's."""
+    report.user_properties.append((VERDICT, str(verdict)))
+    item.user_properties.append((VERDICT, str(verdict)))
 
 
 def _verdict(error: BaseException | None, judgement: Judgement | None) -> Verdict:
