@@ -49,7 +49,7 @@ def test_anonymous_page(world: Session, access: str, mode: str) -> None:
     esr = qemu_sea_esr(from_el0=True)
     world.expect(
         host.reports(record),
-        host.loses_page(victim.page, vmm_pid=world.world.vmm_pid),
+        host.loses_page(victim.page, vmm_pid=world.vmm_pid),
         host.stops_vcpu(esr=esr),
         guest.takes_abort(victim.page, victim.victim, esr=esr),
         guest.signals_victim(victim.page, victim.victim),

@@ -15,6 +15,8 @@ from seabus.judge.expectation import Expectation, Link
 #: GHES source id that QEMU's `virt` gives to synchronous errors (QEMU include/hw/acpi/ghes.h).
 SOURCE_SEA: Final = 0
 _PAGE_BITS: Final = 12
+#: EC 0x24, IL, DFSC 0x07 (Arm ARM DDI 0487, ESR_EL1, ISS of data aborts).
+_TRANSLATION_FAULT_L3: Final = 0x92000007
 
 ABORT_TAKEN: Final = Link(
     name="abort-taken",
@@ -53,11 +55,67 @@ VICTIM_INFORMED: Final = Link(
 )
 
 
-def takes_abort(addresses: Addresses, victim: Victim, *, esr: int) -> list[Expectation]:
-    """The guest's kernel takes the VMM's abort while the victim runs, and claims it by APEI."""
+READS: Final = Link(
+    name="victim-reads",
+    level="L2",
+    witness="victim",
+    kind="touch",
+    promise="whoever lost nothing notices nothing (Linux Documentation/mm/hwpoison.rst)",
+)
+
+
+POISON_SIGNALLED: Final = Link(
+    name="poison-signalled",
+    level="L2",
+    witness="trace",
+    kind="sigbus",
+    promise="a lost page stays lost: each access is signalled (Linux arch/arm64/mm/fault.c)",
+)
+POISON_INFORMED: Final = Link(
+    name="poison-informed",
+    level="L2",
+    witness="victim",
+    kind="siginfo",
+    promise="a page table's poison mark is an ordinary fault, so address and syndrome are known"
+    " (Linux arch/arm64/mm/fault.c)",
+)
+
+
+def meets_poison(page: Addresses, victim: Victim) -> list[Expectation]:
+    """The victim touches what it has lost already: a translation fault at level 3, and no abort."""
     return [
-        ABORT_TAKEN(after=(host.VCPU_STOPPED,), esr=esr, far=0, tid=victim.tid),
+        POISON_SIGNALLED(
+            after=(VICTIM_SIGNALLED,), code=int(BusCode.BUS_MCEERR_AR), tid=victim.tid, result=DELIVERED
+        ),
+        POISON_INFORMED(
+            after=(POISON_SIGNALLED,),
+            code=int(BusCode.BUS_MCEERR_AR),
+            address=int(page.guest_virtual),
+            fault_address=int(page.guest_virtual),
+            esr=_TRANSLATION_FAULT_L3,
+            lsb=_PAGE_BITS,
+            tid=victim.tid,
+        ),
+    ]
+
+
+def reads_intact(victim: Victim, *, again: str = "") -> Expectation:
+    """The victim reads what it had written."""
+    return READS(again=again, op="read", intact=True, tid=victim.tid)
+
+
+def takes_abort(
+    addresses: Addresses, victim: Victim, *, esr: int, again: str = "", optional: bool = False
+) -> list[Expectation]:
+    """The guest's kernel takes the VMM's abort while the victim runs, and claims it by APEI.
+
+    :param optional: of the record: the kernel logs two in five seconds and no more.
+    """
+    return [
+        ABORT_TAKEN(again=again, after=(host.VCPU_STOPPED,), esr=esr, far=0, tid=victim.tid),
         RECORD(
+            again=again,
+            optional=optional,
             after=(ABORT_TAKEN,),
             source=SOURCE_SEA,
             severity="recoverable",
@@ -66,12 +124,19 @@ def takes_abort(addresses: Addresses, victim: Victim, *, esr: int) -> list[Expec
     ]
 
 
-def signals_victim(addresses: Addresses, victim: Victim) -> list[Expectation]:
+def signals_victim(addresses: Addresses, victim: Victim, *, again: str = "") -> list[Expectation]:
     """The victim's handler learns which page is lost, and the guest never uses the page again."""
     return [
-        VICTIM_SIGNALLED(after=(RECORD,), code=int(BusCode.BUS_MCEERR_AR), tid=victim.tid, result=DELIVERED),
-        UNMAPPED(after=(RECORD,), pfn=addresses.guest_physical.pfn, result="Recovered"),
+        VICTIM_SIGNALLED(
+            again=again,
+            after=(RECORD,),
+            code=int(BusCode.BUS_MCEERR_AR),
+            tid=victim.tid,
+            result=DELIVERED,
+        ),
+        UNMAPPED(again=again, after=(RECORD,), pfn=addresses.guest_physical.pfn, result="Recovered"),
         VICTIM_INFORMED(
+            again=again,
             after=(VICTIM_SIGNALLED,),
             code=int(BusCode.BUS_MCEERR_AR),
             address=int(addresses.guest_virtual),

@@ -53,34 +53,104 @@ ABORT_INJECTED: Final = Link(
 )
 
 
-def reports(record: MemoryRecord) -> Expectation:
-    """The host's kernel logs the record that firmware left."""
-    return RECORD(
-        source=SOURCE_QMP,
-        severity=record.severity.name.lower(),
-        physical_address=int(record.address),
-        fru_id=str(record.nonce),
-    )
+RECORD_ON_CONSOLE: Final = Link(
+    name="host-record-on-console",
+    level="L1",
+    witness="console",
+    kind="ghes",
+    promise="a kernel that gives up says why (Linux drivers/acpi/apei/ghes.c ghes_panic())",
+)
+PANICS: Final = Link(
+    name="host-panics",
+    level="L1",
+    witness="console",
+    kind="panic",
+    promise="a fatal error stops the host before it can spread (Linux drivers/acpi/apei/ghes.c ghes_panic())",
+)
+PAGE_MOVED: Final = Link(
+    name="page-moved",
+    level="L1",
+    witness="pagemap",
+    kind="moved",
+    promise="what can still be read is moved to a good page (Linux mm/memory-failure.c soft_offline_page())",
+)
+PROCESS_SIGNALLED: Final = Link(
+    name="host-process-signalled",
+    level="L1",
+    witness="trace",
+    kind="sigbus",
+    promise="a process that touches a lost page is signalled (Linux arch/arm64/mm/fault.c)",
+)
+PROCESS_INFORMED: Final = Link(
+    name="host-process-informed",
+    level="L1",
+    witness="victim",
+    kind="siginfo",
+    promise="siginfo names the access and how much is lost (Linux arch/arm64/mm/fault.c)",
+)
 
 
-def loses_page(addresses: Addresses, *, vmm_pid: int) -> list[Expectation]:
-    """memory_failure() takes a page of the guest away from the VMM, and tells it."""
+def reports(record: MemoryRecord, *, again: str = "", optional: bool = False) -> Expectation:
+    """The host's kernel logs the record that firmware left.
+
+    :param optional: it logs two in five seconds and no more (drivers/acpi/apei/ghes.c, ghes_print_estatus()).
+    """
+    return RECORD(again=again, optional=optional, **_told(record))
+
+
+def panics(record: MemoryRecord, *, message: str) -> list[Expectation]:
+    """The host gives up, and its console tells which record made it."""
     return [
-        VMM_TOLD(after=(RECORD,), code=int(BusCode.BUS_MCEERR_AO), tid=vmm_pid, result=DELIVERED),
-        UNMAPPED(after=(VMM_TOLD,), pfn=addresses.host_physical.pfn, result="Recovered"),
+        RECORD_ON_CONSOLE(**_told(record)),
+        PANICS(after=(RECORD_ON_CONSOLE,), who="host", message=message),
     ]
 
 
-def stops_vcpu(*, esr: int, far: Any = 0, from_el: int = 0, l2_cpus: int = 1) -> list[Expectation]:  # noqa: ANN401
+def tells_vmm(*, vmm_pid: int, again: str = "") -> Expectation:
+    """The VMM, which asked for early kill, is told of a page it maps."""
+    return VMM_TOLD(
+        again=again, after=(RECORD,), code=int(BusCode.BUS_MCEERR_AO), tid=vmm_pid, result=DELIVERED
+    )
+
+
+def takes_page(
+    pfn: int, *, result: str = "Recovered", page_type: str | None = None, again: str = ""
+) -> Expectation:
+    """memory_failure() deals with a page frame.
+
+    :param page_type: how the kernel calls the page; None: whatever it calls it.
+    """
+    named: dict[str, Any] = {} if page_type is None else {"page_type": page_type}
+    return UNMAPPED(again=again, after=(RECORD, VMM_TOLD), pfn=pfn, result=result, **named)
+
+
+def loses_page(addresses: Addresses, *, vmm_pid: int, again: str = "") -> list[Expectation]:
+    """memory_failure() takes a page of the guest away from the VMM, and tells it."""
+    return [
+        tells_vmm(vmm_pid=vmm_pid, again=again),
+        takes_page(addresses.host_physical.pfn, again=again),
+    ]
+
+
+def stops_vcpu(
+    *,
+    esr: int,
+    far: int = 0,
+    from_el: int = 0,
+    l2_cpus: int = 1,
+    again: str = "",
+) -> list[Expectation]:
     """The guest touches the page: the vCPU's thread is signalled, and the VMM answers with an abort."""
     return [
         VCPU_STOPPED(
+            again=again,
             after=(UNMAPPED,),
             code=int(BusCode.BUS_MCEERR_AR),
             comm=tuple(f"CPU {number}/KVM" for number in range(l2_cpus)),
             result=DELIVERED,
         ),
         ABORT_INJECTED(
+            again=again,
             after=(VCPU_STOPPED,),
             exception="Data Abort",
             from_el=from_el,
@@ -89,3 +159,22 @@ def stops_vcpu(*, esr: int, far: Any = 0, from_el: int = 0, l2_cpus: int = 1) ->
             far=far,
         ),
     ]
+
+
+def signals_process(address: int, *, tid: int, lsb: int = 12) -> list[Expectation]:
+    """A process of the host, not the VMM, touches a lost page and is told which."""
+    return [
+        PROCESS_SIGNALLED(after=(UNMAPPED,), code=int(BusCode.BUS_MCEERR_AR), tid=tid, result=DELIVERED),
+        PROCESS_INFORMED(
+            after=(PROCESS_SIGNALLED,), code=int(BusCode.BUS_MCEERR_AR), address=address, lsb=lsb, tid=tid
+        ),
+    ]
+
+
+def _told(record: MemoryRecord) -> dict[str, Any]:
+    return {
+        "source": SOURCE_QMP,
+        "severity": record.severity.name.lower().replace("informational", "info"),
+        "physical_address": int(record.address),
+        "fru_id": str(record.nonce),
+    }

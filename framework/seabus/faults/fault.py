@@ -41,8 +41,8 @@ class Fault(Protocol):
     def described(self) -> Mapping[str, Any]:
         """The fault for a result file: at least ``kind``, and ``address`` with its ``address_space``."""
 
-    async def put_in(self, world: World) -> None:
-        """Let it happen. That this returns proves nothing.
+    async def put_in(self, world: World) -> Receipt | None:
+        """Let it happen. That this returns proves nothing, unless it returns a receipt.
 
         :raises CapabilityError: this world has no means for it.
         """

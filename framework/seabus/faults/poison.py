@@ -7,6 +7,7 @@ Documentation/mm/hwpoison.rst, Documentation/ABI/testing/sysfs-memory-page-offli
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,6 +19,7 @@ from seabus.observe.events import Event, Level
 from seabus.world.world import World
 
 _HARD_OFFLINE: Final = "/sys/devices/system/memory/hard_offline_page"
+_SOFT_OFFLINE: Final = "/sys/devices/system/memory/soft_offline_page"
 _CORRUPT: Final = "/sys/kernel/debug/hwpoison/corrupt-pfn"
 _NO_FILE: Final = 2
 
@@ -62,6 +64,37 @@ class HwpoisonInject(_HostPoison):
 
     def _kind(self) -> str:
         return "hwpoison-inject"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftOffline:
+    """The administrator wants a page out of service while it can still be read: its content is moved."""
+
+    address: HostPhysical
+    level: Level = "L1"
+
+    def described(self) -> Mapping[str, Any]:
+        return {"kind": "soft-offline", "address": str(self.address), "address_space": "L1 physical"}
+
+    async def put_in(self, world: World) -> Receipt | None:
+        """The kernel counts a page more that it does not use (``HardwareCorrupted`` of /proc/meminfo)."""
+        before = await _corrupted_kib(world)
+        await _write(world, _SOFT_OFFLINE, str(self.address))
+        lost = await _corrupted_kib(world) - before
+        if lost <= 0:
+            return None
+        return Receipt(witness="L1 /proc/meminfo", facts={"HardwareCorrupted": f"{lost} KiB more"})
+
+    def receipt(self, event: Event) -> Receipt | None:
+        """No event tells of it."""
+        del event
+        return None
+
+
+async def _corrupted_kib(world: World) -> int:
+    text = (await world.l1.read("/proc/meminfo")).decode()
+    found = re.search(r"^HardwareCorrupted:\s+(\d+) kB$", text, re.MULTILINE)
+    return int(found[1]) if found else 0
 
 
 async def _write(world: World, path: str, text: str) -> None:

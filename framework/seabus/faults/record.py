@@ -61,8 +61,12 @@ class MemoryRecord:
         await inject(world.qmp, data)
 
     def receipt(self, event: Event) -> Receipt | None:
-        """L1's own report of this very record."""
-        if event.level != "L1" or event.kind != "ghes" or event.fields["fru_id"] != str(self.nonce):
+        """L1's own report of this very record; or, where that is rate-limited, what it did to this page."""
+        if event.level != "L1":
+            return None
+        if event.kind == "memory_failure" and event.fields["pfn"] == self.address.pfn:
+            return Receipt(witness=f"L1 {event.witness}", facts={"pfn": hex(self.address.pfn)})
+        if event.kind != "ghes" or event.fields["fru_id"] != str(self.nonce):
             return None
         return Receipt(
             witness=f"L1 {event.witness}",

@@ -40,9 +40,9 @@ async def translate(
 
     :raises MachineError: the page is not present somewhere on the way.
     """
-    guest_physical = GuestPhysical(await _frame(l2, pid, int(address)))
+    guest_physical = GuestPhysical(await frame(l2, pid, int(address)))
     vmm_virtual = await _gpa_to_hva(l2_qmp, guest_physical)
-    host_physical = HostPhysical(await _frame(l1, vmm_pid, int(vmm_virtual)))
+    host_physical = HostPhysical(await frame(l1, vmm_pid, int(vmm_virtual)))
     return Addresses(
         guest_virtual=address,
         guest_physical=guest_physical,
@@ -51,7 +51,11 @@ async def translate(
     )
 
 
-async def _frame(agent: Agent, pid: int, address: int) -> int:
+async def frame(agent: Agent, pid: int, address: int) -> int:
+    """The physical address, in the agent's own machine, behind a process's virtual one.
+
+    :raises MachineError: the page is not present.
+    """
     page = (await agent.request("pagemap", pid=pid, address=hex(address)))["pages"][0]
     frame = int(page["pfn"], 16)
     if not page["present"] or frame == 0:

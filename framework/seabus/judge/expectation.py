@@ -18,6 +18,8 @@ from seabus.observe.events import Event, Kind, Level
 class Expectation:
     """One event that must be seen exactly once.
 
+    :param optional: it may be missing; if it is there, it must be right.
+
     :param name: how verdicts and other expectations refer to it.
     :param link: the name of the link it was made from, if it was.
     :param fields: values the event's fields must equal; a tuple means any one of these.
@@ -33,6 +35,7 @@ class Expectation:
     after: tuple[str, ...] = ()
     promise: str = ""
     link: str = ""
+    optional: bool = False
 
     def speaks_of(self, event: Event) -> bool:
         """Whether the event is of the sort expected, whatever its values."""
@@ -62,10 +65,17 @@ class Link:
     kind: Kind
     promise: str
 
-    def __call__(self, *, after: tuple[Link, ...] = (), again: str = "", **fields: Any) -> Expectation:  # noqa: ANN401
+    def __call__(
+        self,
+        *,
+        after: tuple[Link, ...] = (),
+        again: str = "",
+        optional: bool = False,
+        **fields: Any,  # noqa: ANN401 - the values of any field
+    ) -> Expectation:
         """This link, with the values it must carry.
 
-        :param after: links whose events must not come later.
+        :param after: links whose events must not come later, those with the same suffix.
         :param again: told from the same link elsewhere in the chain by this suffix of its name.
         """
         return Expectation(
@@ -74,7 +84,8 @@ class Link:
             witness=self.witness,
             kind=self.kind,
             fields=fields,
-            after=tuple(link.name for link in after),
+            after=tuple(f"{link.name}{again}" for link in after),
             promise=self.promise,
             link=self.name,
+            optional=optional,
         )

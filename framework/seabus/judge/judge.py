@@ -54,7 +54,10 @@ def judge(story: Story, expectations: Sequence[Expectation]) -> Judgement:
         return Judgement(verdict=Verdict.FAIL, reason=findings[0].text, findings=findings)
     return Judgement(
         verdict=Verdict.PASS,
-        reason=f"all {len(expectations)} expected events were seen, and nothing else",
+        reason=f"all {len(expectations)} expected events were seen, and nothing else"
+        if len(matched) == len(expectations)
+        else f"{len(matched)} events were seen as expected, and nothing else",
+        seen=tuple(matched),
     )
 
 
@@ -85,6 +88,8 @@ def _missing_and_wrong(
 ) -> Iterable[Finding]:
     for expected in expectations:
         event = matched.get(expected.name)
+        if event is None and expected.optional:
+            continue
         if event is None:
             what = _KIND_NAMES.get(expected.kind, expected.kind)
             yield Finding(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from seabus.judge.expectation import Expectation
+from seabus.observe.events import UNJUDGED
 
 #: Every bit of a field of this many is flipped by itself: each bit of a syndrome means something.
 _BITS: Final = {"esr": 32}
@@ -25,9 +26,14 @@ class Mutant:
     expectations: Sequence[Expectation]
 
 
-def mutants(expectations: Sequence[Expectation]) -> Iterator[Mutant]:
-    """Each field of each expectation changed, each expectation dropped and doubled, each order reversed."""
+def mutants(expectations: Sequence[Expectation], seen: Sequence[str]) -> Iterator[Mutant]:
+    """Each field of each expectation changed, each expectation dropped and doubled, each order reversed.
+
+    :param seen: names of the expectations that were met: of one that may be missing, and was, nothing shows.
+    """
     for number, expected in enumerate(expectations):
+        if expected.name not in seen:
+            continue
 
         def instead(*wrong: Expectation, number: int = number) -> list[Expectation]:
             return [*expectations[:number], *wrong, *expectations[number + 1 :]]
@@ -39,19 +45,22 @@ def mutants(expectations: Sequence[Expectation]) -> Iterator[Mutant]:
                     f"{expected.name}: {name} {_shown(value)} -> {_shown(other)}",
                     instead(dataclasses.replace(expected, fields=fields)),
                 )
-        yield Mutant(f"{expected.name}: not expected", instead())
+        if expected.kind not in UNJUDGED:
+            yield Mutant(f"{expected.name}: not expected", instead())
         twice = dataclasses.replace(expected, name=f"{expected.name} again")
         yield Mutant(f"{expected.name}: expected twice", instead(expected, twice))
         level = {"L1": "L2", "L2": "L1"}.get(expected.level, "L1")
         elsewhere = dataclasses.replace(expected, level=level)  # type: ignore[arg-type]
         yield Mutant(f"{expected.name}: at {level}", instead(elsewhere))
-        yield from _reversed(expected, expectations)
+        yield from _reversed(expected, expectations, seen)
 
 
-def _reversed(later: Expectation, expectations: Sequence[Expectation]) -> Iterator[Mutant]:
+def _reversed(
+    later: Expectation, expectations: Sequence[Expectation], seen: Sequence[str]
+) -> Iterator[Mutant]:
     """Only within a level: between levels the order is known but to the clocks' error."""
     for number, earlier in enumerate(expectations):
-        if earlier.name in later.after and earlier.level == later.level:
+        if earlier.name in later.after and earlier.name in seen and earlier.level == later.level:
             swapped = list(expectations)
             swapped[number] = dataclasses.replace(earlier, after=(later.name,))
             yield Mutant(f"{earlier.name}: after {later.name}", swapped)

@@ -49,11 +49,15 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """A verdict with its reasons."""
+    """A verdict with its reasons.
+
+    :param seen: of a pass: the names of the expectations that were met.
+    """
 
     verdict: Verdict
     reason: str
     findings: Sequence[Finding] = ()
+    seen: Sequence[str] = ()
 
 
 class NotAsExpectedError(AssertionError):

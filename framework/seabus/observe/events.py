@@ -20,6 +20,7 @@ Kind = Literal[
     "ghes",  # the kernel reported a hardware error record
     "memory_failure",  # memory_failure() dealt with a page
     "sigbus",  # the kernel sent SIGBUS to a task
+    "moved",  # a page's content lies in another frame now
     "sea",  # the kernel took a synchronous external abort
     "exception",  # the VMM put an exception into the guest
     "siginfo",  # a victim's handler got a signal
@@ -27,6 +28,7 @@ Kind = Literal[
     "panic",  # a kernel gave up
     "ended",  # a process that others live in is gone
     "silent",  # a level does not answer any more
+    "corruption",  # a victim read what nobody had written
     "bystander",  # something beside the fault was hit
     "lost",  # a witness missed something
 ]

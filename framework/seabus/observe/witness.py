@@ -16,6 +16,7 @@ from seabus.channel.agent import Agent
 from seabus.machine.transcript import Transcript
 from seabus.observe import tracing
 from seabus.observe.events import Event, Kind, Level, Recorder
+from seabus.observe.last_words import ghes_fields
 from seabus.patience import STEP
 
 _BARRIER: Final = "seabus barrier"
@@ -125,15 +126,7 @@ class TraceWitness:
 
     def _read_log(self, line: TraceLine, text: str) -> Iterator[Event]:
         if record := self._ghes.feed(text):
-            yield self._event(
-                line,
-                "kernel-log",
-                "ghes",
-                source=record.source,
-                severity=record.severity,
-                physical_address=record.physical_address,
-                fru_id=str(record.fru_id) if record.fru_id else None,
-            )
+            yield self._event(line, "kernel-log", "ghes", **ghes_fields(record))
         elif trouble := kernel_text.find_trouble(text):
             yield self._event(line, "kernel-log", "trouble", what=trouble)
         elif failure := kernel_text.parse_memory_failure(text):

@@ -61,7 +61,7 @@ def _mutate(item: pytest.Function) -> None:
     outcome = item.stash[SESSION].outcome
     assert outcome is not None
     survivors, count = [], 0
-    for mutant in mutants(outcome.expectations):
+    for mutant in mutants(outcome.expectations, outcome.judgement.seen):
         count += 1
         if judge(outcome.story, mutant.expectations).verdict is Verdict.PASS:
             survivors.append(mutant.what)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from seabus.arch.addresses import GuestVirtual
+from seabus.arch.addresses import GuestVirtual, HostPhysical
 from seabus.channel.agent import Agent
 from seabus.channel.interface import CommandResult
 from seabus.errors import MachineError, NoVerdictError
@@ -90,6 +90,11 @@ class Session:
         """What has happened so far."""
         return self.stage.story()
 
+    @property
+    def vmm_pid(self) -> int:
+        """The VMM's process in L1."""
+        return self.world.vmm_pid
+
     def victim(self, *, level: Level = "L2", **options: Any) -> SessionVictim:  # noqa: ANN401 - Victim.make's
         """A process that owns memory, in the guest or (L1) beside the VMM."""
         return SessionVictim(self, self.run(self.stage.victim(level=level, **options)))
@@ -107,6 +112,10 @@ class Session:
     def until(self, level: Level, kind: Kind, *, what: str = "", within: float = STEP) -> Event | None:
         """Wait for an event; None if it does not come (that is for the judge) or nothing was injected."""
         return self.run(self.stage.until(level, kind, what=what or f"{level}'s {kind}", within=within))
+
+    def settle(self, seconds: float) -> None:
+        """Leave the world alone for a while: what comes late is seen, and judged, as well."""
+        self.run(self.stage.settle(seconds))
 
     def expect(self, *expectations: Expectation | Iterable[Expectation]) -> Outcome:
         """Judge: all of these events were seen once, with these values, in order, and nothing else.
@@ -183,8 +192,15 @@ class SessionVictim:
 
     def page_at(self, offset: int) -> Addresses:
         """The page at an offset, in all address spaces, as it was when first asked."""
-        if offset not in self._pages:
-            self._pages[offset] = self._session.run(self._session.stage.locate(self.victim, offset=offset))
+        return self._pages.get(offset) or self.locate(offset)
+
+    def host_page(self, offset: int = 0) -> HostPhysical:
+        """The page of L1 at an offset of a victim of L1."""
+        return self._session.run(self._session.stage.host_page(self.victim, offset=offset))
+
+    def locate(self, offset: int = 0) -> Addresses:
+        """The page at an offset as it is now; that it has moved is an event."""
+        self._pages[offset] = self._session.run(self._session.stage.locate(self.victim, offset=offset))
         return self._pages[offset]
 
     def touch(self, op: str = "read", **access: Any) -> Touch | None:  # noqa: ANN401 - Victim.touch's

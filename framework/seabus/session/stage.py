@@ -11,14 +11,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any, Final
 
+from seabus.arch.addresses import HostPhysical
 from seabus.channel.agent import Agent
 from seabus.errors import DeadlineError, MachineError
 from seabus.faults.fault import Fault, Receipt
-from seabus.guest.translate import Addresses, translate
+from seabus.guest.translate import Addresses, frame, translate
 from seabus.guest.victim import Touch, Victim
 from seabus.judge.expectation import Expectation
 from seabus.judge.judge import judge
@@ -26,7 +28,7 @@ from seabus.judge.verdict import Judgement, Verdict
 from seabus.observe import clock
 from seabus.observe.clock import HERE, Alignment
 from seabus.observe.events import Event, Kind, Level, Recorder
-from seabus.observe.panic import panic_of
+from seabus.observe.last_words import ghes_fields, panic_of, records_of
 from seabus.observe.story import Story
 from seabus.observe.witness import TraceWitness
 from seabus.patience import STEP
@@ -58,6 +60,7 @@ class Stage:
         self._faults: list[Fault] = []
         self._receipts: list[Receipt] = []
         self._addresses: list[Addresses] = []
+        self._pages: dict[tuple[int, int], Addresses] = {}
         self._lost: Fault | None = None
 
     @classmethod
@@ -87,7 +90,7 @@ class Stage:
         return victim
 
     async def locate(self, victim: Victim, *, offset: int = 0) -> Addresses:
-        """A page of a victim of L2 in all its address spaces."""
+        """A page of a victim of L2 in all its address spaces; that it has moved since is an event."""
         addresses = await translate(
             victim.address + offset,
             victim.pid,
@@ -96,8 +99,19 @@ class Stage:
             l1=self.world.l1,
             vmm_pid=self.world.vmm_pid,
         )
-        self._addresses.append(addresses)
+        before = self._pages.get((victim.handle, offset))
+        if before is None:
+            self._addresses.append(addresses)
+        elif before.host_physical != addresses.host_physical:
+            fields = {"pfn": before.host_physical.pfn, "to_pfn": addresses.host_physical.pfn}
+            text = f"the page moved from {before.host_physical} to {addresses.host_physical}"
+            self.add("L1", "pagemap", "moved", fields, text)
+        self._pages[victim.handle, offset] = addresses
         return addresses
+
+    async def host_page(self, victim: Victim, *, offset: int = 0) -> HostPhysical:
+        """The page of L1 behind a victim that is a process of L1."""
+        return HostPhysical(await frame(self.world.l1, victim.pid, int(victim.address) + offset))
 
     # The fault
 
@@ -117,30 +131,30 @@ class Stage:
         self.add(
             fault.level, "monitor", "inject", described, f"{described['kind']} {described.get('address')}"
         )
-        await fault.put_in(self.world)
-        try:
-            seen = await self.recorder.until(
+        if receipt := await fault.put_in(self.world):
+            self._receipts.append(receipt)
+            return receipt
+        await self._settled(
+            self.recorder.until(
                 lambda event: fault.receipt(event) is not None,
                 within=STEP,
                 what=f"the receipt of the {described['kind']}",
                 start=start,
             )
-        except DeadlineError:
-            if not self.world.process.alive:
-                raise
-            self._lost = fault
-            return None
-        receipt = fault.receipt(seen)
-        assert receipt is not None
-        self._receipts.append(receipt)
-        return receipt
+        )
+        for event in self.recorder.events[start:]:
+            if receipt := fault.receipt(event):
+                self._receipts.append(receipt)
+                return receipt
+        self._lost = fault
+        return None
 
     async def until(self, level: Level, kind: Kind, *, what: str, within: float = STEP) -> Event | None:
         """Wait for an event; None if it does not come: its absence is the judge's to report.
 
-        In a negative control nothing is waited for.
+        Nothing is waited for in a negative control, or from the dead.
         """
-        if not self._faults:
+        if not self._faults or level in self._dead:
             return None
         with contextlib.suppress(DeadlineError):
             return await self.recorder.until(
@@ -150,12 +164,18 @@ class Stage:
 
     # What follows
 
+    async def settle(self, seconds: float) -> None:
+        """Leave the world alone for a while: what comes late is seen, and judged, as well."""
+        await asyncio.sleep(seconds)
+
     async def touch(self, victim: Victim, **access: Any) -> Touch | None:  # noqa: ANN401 - see Victim.touch
         """Let a victim touch its memory; None if whoever should answer is gone, which is an event then."""
+        if self._level_of(victim) in self._dead:
+            return None
         try:
             return await self._touch(victim, access)
-        except MachineError as error:
-            if not self._mourn(error):
+        except MachineError:
+            if not self._mourn():
                 raise
             return None
 
@@ -169,9 +189,10 @@ class Stage:
             )
         else:
             try:
-                await self._look_around()
-            except MachineError as error:
-                if not self._mourn(error):
+                if "L1" not in self._dead:
+                    await self._look_around()
+            except MachineError:
+                if not self._mourn():
                     raise
             judgement = judge(self.story(), expectations)
         judged = time.monotonic_ns()
@@ -207,6 +228,19 @@ class Stage:
             Event(level=level, witness=witness, kind=kind, clock_ns=clock_ns, fields=fields, text=text)
         )
 
+    async def _settled(self, awaited: Coroutine[Any, Any, object]) -> None:
+        """Until it comes, does not come, or nobody is left to bring it: then the consoles are read."""
+        waiting = asyncio.ensure_future(awaited)
+        ending = asyncio.ensure_future(self.world.process.ended())
+        await asyncio.wait({waiting, ending}, return_when=asyncio.FIRST_COMPLETED)
+        if ending.done() and not self._mourn():
+            waiting.cancel()
+            raise self.world.process.ended_error()
+        ending.cancel()
+        waiting.cancel()
+        with contextlib.suppress(asyncio.CancelledError, DeadlineError):
+            await waiting
+
     # Inside: touching
 
     async def _touch(self, victim: Victim, access: Mapping[str, Any]) -> Touch | None:
@@ -226,11 +260,14 @@ class Stage:
 
     def _note_touch(self, victim: Victim, touched: Touch, op: str) -> None:
         level = self._level_of(victim)
-        self.add(level, "victim", "touch", {"op": op}, touched.outcome, touched.clock_ns)
+        fields = {"op": op, "intact": touched.intact, "tid": victim.tid}
+        self.add(level, "victim", "touch", fields, touched.outcome, touched.clock_ns)
+        if touched.intact is False:
+            self.add(level, "victim", "corruption", fields, f"a read gave {touched.value:#x}, never written")
         if touched.signal is None:
             return
         signal = touched.signal
-        fields = {
+        info = {
             "code": signal.code,
             "address": signal.address,
             "lsb": signal.lsb,
@@ -239,7 +276,7 @@ class Stage:
             "fault_address": signal.fault_address,
             "esr": signal.esr,
         }
-        self.add(level, "victim", "siginfo", fields, str(signal), touched.clock_ns)
+        self.add(level, "victim", "siginfo", info, str(signal), touched.clock_ns)
 
     def _level_of(self, victim: Victim) -> Level:
         return "L1" if victim.agent is self.world.l1 else "L2"
@@ -274,7 +311,8 @@ class Stage:
         """The VMM is gone: by its own will, or because its guest's kernel panicked."""
         self._dead.add("L2")
         if panic := self._panic("L2"):
-            self.add("L2", "console", "panic", {"who": "guest"}, f"the guest panicked: {panic}")
+            fields = {"who": "guest", "message": panic}
+            self.add("L2", "console", "panic", fields, f"the guest panicked: {panic}")
             return
         words = (await self.world.vmm_log()).decode(errors="backslashreplace").strip()
         last = words.splitlines()[-1] if words else "without a word"
@@ -283,22 +321,30 @@ class Stage:
     def _silent(self, level: Level) -> None:
         self._dead.add(level)
         who = "host" if level == "L1" else "guest"
-        panic = self._panic(level)
-        kind: Kind = "panic" if panic else "silent"
-        text = f"the {who} panicked: {panic}" if panic else f"the {who} fell silent; see its console"
-        self.add(level, "console", kind, {"who": who}, text)
+        if panic := self._panic(level):
+            text = f"the {who} panicked: {panic}"
+            self.add(level, "console", "panic", {"who": who, "message": panic}, text)
+        else:
+            self.add(level, "console", "silent", {"who": who}, f"the {who} fell silent; see its console")
 
-    def _mourn(self, error: MachineError) -> bool:
+    def _mourn(self) -> bool:
         """Whether an error is explained by the host's panic, which is an event then, and no error of ours."""
         if self._panic("L1") is None:
             return False
         if "L1" not in self._dead:
+            for record in records_of(self._console("L1")):
+                self.add(
+                    "L1", "console", "ghes", ghes_fields(record), record.lines[0] if record.lines else ""
+                )
             self._silent("L1")
         self._dead |= {"L1", "L2"}
         return True
 
     def _panic(self, level: Level) -> str | None:
-        return panic_of(self.world.artefacts / f"console-{level.lower()}.log")
+        return panic_of(self._console(level))
+
+    def _console(self, level: Level) -> Path:
+        return self.world.artefacts / f"console-{level.lower()}.log"
 
     async def _align(self) -> None:
         l1, l2 = await asyncio.gather(
