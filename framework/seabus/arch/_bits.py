@@ -88,7 +88,7 @@ class Row:
         return (1 << (self.high + 1)) - (1 << self.low)
 
     def read(self, raw: int) -> Field:
-        value = (raw & self.mask) >> self.low
+        value = raw >> self.low & (1 << self.high - self.low + 1) - 1
         named = self.title if self.values is None else self.values.get(value, "reserved")
         return Field(self.name, self.high, self.low, value, named, self.source, self.feature)
 

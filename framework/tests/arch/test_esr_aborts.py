@@ -64,6 +64,8 @@ VECTORS = [
     (0x82004014, {"PFV": 1, "IFSC": 0x14, "SET": 0}, {"FnV"}),
     # ... TopLevel in the ISS, AssuredOnly and DirtyBit in the ISS2.
     (0xA0_8220000E, {"TopLevel": 1, "AssuredOnly": 1, "DirtyBit": 1}, {"TagAccess"}),
+    # ... HDBSSF (ISS2 bit 11), Overlay (bit 6), S1PTW << 7.
+    (0x840_8200008F, {"HDBSSF": 1, "Overlay": 1, "S1PTW": 1, "IFSC": 0x0F}, {"SET"}),
     # SError, IESB, AET = UER (3 << 10), EA, DFSC 0x11.
     (0xBE002E11, {"EC": 0x2F, "IDS": 0, "IESB": 1, "AET": 3, "EA": 1, "DFSC": 0x11}, {"ISS", "WnR"}),
     # ... FEAT_RASv2: ELS << 18, WU 3 << 16, VFV << 15, PFV << 14, WnRV << 7, WnR << 6.

@@ -14,6 +14,8 @@ VECTORS = [
     (0x07E00066, {"CV": 1, "COND": 14, "RN": 3, "RV": 1, "TI": 2}),
     # MRC p15, 0, r1, c1, c0, 0: CRn 1 << 10, Rt 1 << 5, Direction 1.
     (0x0FE00421, {"CV": 1, "COND": 14, "Opc2": 0, "Opc1": 0, "CRn": 1, "Rt": 1, "CRm": 0, "Direction": 1}),
+    # MCR p15, 0, r2, c7, c10, 5: Opc2 5 << 17, CRn 7 << 10, Rt 2 << 5, CRm 10 << 1.
+    (0x0FEA1C54, {"CV": 1, "COND": 14, "Opc2": 5, "Opc1": 0, "CRn": 7, "Rt": 2, "CRm": 10, "Direction": 0}),
     # MRRC p15, 1, r2, r3, c14: Opc1 1 << 16, Rt2 3 << 10, Rt 2 << 5, CRm 14 << 1, Direction 1.
     (0x13E10C5D, {"CV": 1, "COND": 14, "Opc1": 1, "Rt2": 3, "Rt": 2, "CRm": 14, "Direction": 1}),
     # MRC p14, 0, r0, c0, c1, 0.
@@ -31,11 +33,13 @@ VECTORS = [
     (0x3A000000, {}),
     (0x44000007, {"imm16": 7, "IL": 0}),  # a 16-bit SVC of T32
     (0x4A000001, {"imm16": 1}),
-    # SMCEQ: CV 1 << 24, COND 0, CCKNOWNPASS 1 << 19; an unconditional one reports none of them.
-    (0x4F080000, {"CV": 1, "COND": 0, "CCKNOWNPASS": 1}),
+    # SMCNE: CV 1 << 24, COND 1 << 20, CCKNOWNPASS 1 << 19; an unconditional one reports none of them.
+    (0x4F180000, {"CV": 1, "COND": 1, "CCKNOWNPASS": 1}),
     (0x4E000000, {"CCKNOWNPASS": 0}),
     # MRRS x4, x5, TTBR0_EL1 (3, 0, c2, c0, 0): Op0 3 << 20, CRn 2 << 10, Rt 2 << 6, Direction 1.
     (0x52300881, {"Op0": 3, "Op2": 0, "Op1": 0, "CRn": 2, "Rt": 2, "CRm": 0, "Direction": 1}),
+    # MSRR (3, 5, c13, c9, 6), x14, x15: Op2 6 << 17, Op1 5 << 14, CRn 13 << 10, Rt 7 << 6, CRm 9 << 1.
+    (0x523D75D2, {"Op0": 3, "Op2": 6, "Op1": 5, "CRn": 13, "Rt": 7, "CRm": 9, "Direction": 0}),
     (0x5600002A, {"imm16": 42}),
     (0x5A000000, {"imm16": 0}),
     (0x5E00FFFF, {"imm16": 0xFFFF}),
@@ -58,6 +62,12 @@ VECTORS = [
     (
         0x7A1000A4,
         {"S2PTW": 0, "InD": 1, "GPCSC": 0, "CM": 0, "S1PTW": 1, "xFSC": 0x24, "HDBSSF": 0, "GCS": 0},
+    ),
+    # GPCSC 4 << 14, VNCR 1 << 13, CM 1 << 8; ISS2: HDBSSF bit 11, GCS bit 8.
+    (
+        0x900_7A01_2168,
+        {"S2PTW": 0, "InD": 0, "GPCSC": 4, "VNCR": 1, "CM": 1, "S1PTW": 0, "WnR": 1, "xFSC": 0x28}
+        | {"HDBSSF": 1, "GCS": 1},
     ),
     (0x7E000123, {"ISS": 0x123}),
     (0x8A000000, {}),
@@ -82,6 +92,11 @@ VECTORS = [
     (
         0xB2800091,
         {"TFV": 1, "VECITR": 0, "IDF": 1, "IXF": 1, "UFF": 0, "OFF": 0, "DZF": 0, "IOF": 1},
+    ),
+    # UFF 1 << 3, OFF 1 << 2.
+    (
+        0xB280000C,
+        {"TFV": 1, "VECITR": 0, "IDF": 0, "IXF": 0, "UFF": 1, "OFF": 1, "DZF": 0, "IOF": 0},
     ),
     # RETAA: ExType 0, Rn 30 << 5, IT 2; EXLOCK; a trapped GCSSTR x5, [x4]: Raddr 4 << 10, Rvalue 5 << 5.
     (0xB60003C2, {"ExType": 0, "Rn": 30, "IT": 2}),
