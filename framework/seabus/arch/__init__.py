@@ -13,8 +13,13 @@ alone. Numbers come from tables that name their source; what cannot be read rais
 :mod:`~seabus.arch.trace`       lines of a tracefs ``trace_pipe``
 :mod:`~seabus.arch.kernel_text` what a kernel prints about errors and about itself
 ==============================  ==================================================================
+
+Predictions rest on the formats: :mod:`~seabus.arch.expected_abort` says what an abort made by
+hardware, KVM, QEMU or a register-writing VMM must look like to a guest,
+:mod:`~seabus.arch.abort_deviations` where an injected one differs from a real one, and why.
 """
 
+from seabus.arch.abort_deviations import Deviation, deviations
 from seabus.arch.addresses import (
     PAGE_SHIFT,
     GuestPhysical,
@@ -38,7 +43,9 @@ from seabus.arch.esr import (
     DATA_FAULTS,
     EXCEPTION_CLASSES,
     INSTRUCTION_FAULTS,
+    BadEsrField,
     Esr,
+    ExceptionClass,
     FaultStatus,
     Field,
     Syndrome,
@@ -48,6 +55,17 @@ from seabus.arch.esr import (
     encode_instruction_abort,
     encode_serror,
     qemu_sea_esr,
+)
+from seabus.arch.expected_abort import (
+    Abort,
+    Access,
+    ExpectedAbort,
+    FarRule,
+    Injector,
+    KvmInjection,
+    Origin,
+    kvm_injection,
+    predict_abort,
 )
 from seabus.arch.kernel_text import (
     GhesRecord,
@@ -87,10 +105,23 @@ __all__ = [  # noqa: RUF022  # ordered for readers
     "encode_data_abort",
     "encode_instruction_abort",
     "encode_serror",
+    "BadEsrField",
     "qemu_sea_esr",
     "EXCEPTION_CLASSES",
+    "ExceptionClass",
     "DATA_FAULTS",
     "INSTRUCTION_FAULTS",
+    "Abort",
+    "Origin",
+    "Access",
+    "Injector",
+    "predict_abort",
+    "ExpectedAbort",
+    "FarRule",
+    "KvmInjection",
+    "kvm_injection",
+    "deviations",
+    "Deviation",
     "memory_error_record",
     "decode_status_block",
     "StatusBlock",

@@ -12,7 +12,8 @@ class Field:
     """One named field of a decoded register.
 
     ``value`` is right-aligned; ``meaning`` says in words what this value means, or what the field
-    holds where values have no names; ``source`` is the place that defines it.
+    holds where values have no names; ``source`` is the place that defines it; ``feature`` names the
+    architecture feature that brought the field, or is empty.
     """
 
     name: str
@@ -21,6 +22,7 @@ class Field:
     value: int
     meaning: str
     source: str
+    feature: str = ""
 
     @property
     def width(self) -> int:
@@ -32,8 +34,34 @@ class Field:
         return f"{self.name} 0x{self.value:0{digits}x} {self.meaning}"
 
 
-def _always(_raw: int) -> bool:
-    return True
+@dataclass(frozen=True, slots=True)
+class When:
+    """A condition on a register: ``raw & mask`` is one of ``values``.
+
+    As data, and not as code, it tells which bits a layout depends on.
+
+    >>> (When(0b1100, frozenset({0b0100})) & When(0b1, frozenset({1})))(0b0101)
+    True
+    """
+
+    mask: int
+    values: frozenset[int]
+
+    def __call__(self, raw: int) -> bool:
+        return raw & self.mask in self.values
+
+    def __and__(self, other: "When") -> "When":
+        """Both conditions, which must look at different bits.
+
+        :raises ValueError: they share bits, so that a union of their values would mean nothing.
+        """
+        if self.mask & other.mask:
+            raise ValueError(f"conditions share the bits {self.mask & other.mask:#x}")
+        both = frozenset(mine | theirs for mine in self.values for theirs in other.values)
+        return When(self.mask | other.mask, both)
+
+
+ALWAYS = When(0, frozenset({0}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +76,21 @@ class Row:
     # Named values. A value that is not here is reserved; None means that any value is legal.
     values: Mapping[int, str] | None = None
     # The same bits may be another field, or RES0, for other values of the register.
-    when: Callable[[int], bool] = _always
+    when: Callable[[int], bool] = ALWAYS
     # A zero of this field says something, so summaries print it.
     telling: bool = False
+    # The architecture feature that brought it, and the exception levels whose register has it.
+    feature: str = ""
+    levels: frozenset[int] = frozenset({1, 2, 3})
 
     @property
     def mask(self) -> int:
         return (1 << (self.high + 1)) - (1 << self.low)
 
     def read(self, raw: int) -> Field:
-        value = (raw & self.mask) >> self.low
+        value = raw >> self.low & (1 << self.high - self.low + 1) - 1
         named = self.title if self.values is None else self.values.get(value, "reserved")
-        return Field(self.name, self.high, self.low, value, named, self.source)
+        return Field(self.name, self.high, self.low, value, named, self.source, self.feature)
 
 
 def decode(rows: Iterable[Row], raw: int) -> tuple[tuple[Field, ...], tuple[str, ...]]:
