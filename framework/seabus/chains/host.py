@@ -15,6 +15,8 @@ from seabus.judge.expectation import Expectation, Link
 SOURCE_QMP: Final = 1
 #: A signal that was not ignored, and not lost (Linux include/trace/events/signal.h).
 DELIVERED: Final = 0
+#: One of the same number waits to be taken already; this one, with its address, is dropped.
+ALREADY_PENDING: Final = 2
 
 RECORD: Final = Link(
     name="host-record",
@@ -106,10 +108,17 @@ def panics(record: MemoryRecord, *, message: str) -> list[Expectation]:
     ]
 
 
-def tells_vmm(*, vmm_pid: int, again: str = "") -> Expectation:
-    """The VMM, which asked for early kill, is told of a page it maps."""
+def tells_vmm(*, vmm_pid: int, again: str = "", may_be_pending: bool = False) -> Expectation:
+    """The VMM, which asked for early kill, is told of a page it maps.
+
+    :param may_be_pending: an earlier SIGBUS may not have been taken yet; then this one is dropped.
+    """
     return VMM_TOLD(
-        again=again, after=(RECORD,), code=int(BusCode.BUS_MCEERR_AO), tid=vmm_pid, result=DELIVERED
+        again=again,
+        after=(RECORD,),
+        code=int(BusCode.BUS_MCEERR_AO),
+        tid=vmm_pid,
+        result=(DELIVERED, ALREADY_PENDING) if may_be_pending else DELIVERED,
     )
 
 

@@ -43,7 +43,7 @@ async def run(world: World, *, inject: bool = True, access: Access = "read") -> 
         page = await stage.locate(victim)
         record = MemoryRecord(address=page.host_physical)
         if await stage.inject(record):
-            await stage.until("L1", "memory_failure", what="L1's memory_failure()")
+            await stage.until("L1", "memory_failure", pfn=page.host_physical.pfn)
             await stage.touch(victim, op=access)
         elif not inject:
             await stage.touch(victim, op=access)

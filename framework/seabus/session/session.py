@@ -109,9 +109,19 @@ class Session:
             self._judge(())
         return receipt
 
-    def until(self, level: Level, kind: Kind, *, what: str = "", within: float = STEP) -> Event | None:
-        """Wait for an event; None if it does not come (that is for the judge) or nothing was injected."""
-        return self.run(self.stage.until(level, kind, what=what or f"{level}'s {kind}", within=within))
+    def until(
+        self,
+        level: Level,
+        kind: Kind,
+        *,
+        within: float = STEP,
+        **fields: Any,  # noqa: ANN401 - any field's value
+    ) -> Event | None:
+        """Wait for an event with these fields.
+
+        None if it does not come (that is for the judge), or if nothing was injected.
+        """
+        return self.run(self.stage.until(level, kind, within=within, **fields))
 
     def settle(self, seconds: float) -> None:
         """Leave the world alone for a while: what comes late is seen, and judged, as well."""

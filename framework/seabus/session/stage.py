@@ -149,8 +149,15 @@ class Stage:
         self._lost = fault
         return None
 
-    async def until(self, level: Level, kind: Kind, *, what: str, within: float = STEP) -> Event | None:
-        """Wait for an event; None if it does not come: its absence is the judge's to report.
+    async def until(
+        self,
+        level: Level,
+        kind: Kind,
+        *,
+        within: float = STEP,
+        **fields: Any,  # noqa: ANN401 - any field's value
+    ) -> Event | None:
+        """Wait for an event with these fields; None if it does not come: that is the judge's to report.
 
         Nothing is waited for in a negative control, or from the dead.
         """
@@ -158,7 +165,12 @@ class Stage:
             return None
         with contextlib.suppress(DeadlineError):
             return await self.recorder.until(
-                lambda event: event.level == level and event.kind == kind, within=within, what=what
+                lambda event: (
+                    (event.level, event.kind) == (level, kind)
+                    and all(event.fields.get(name) == value for name, value in fields.items())
+                ),
+                within=within,
+                what=f"{level}'s {kind}",
             )
         return None
 
