@@ -17,6 +17,17 @@ alone. Numbers come from tables that name their source; what cannot be read rais
 Predictions rest on the formats: :mod:`~seabus.arch.expected_abort` says what an abort made by
 hardware, KVM, QEMU or a register-writing VMM must look like to a guest,
 :mod:`~seabus.arch.abort_deviations` where an injected one differs from a real one, and why.
+=====================================  ===================================================================
+:mod:`~seabus.arch.addresses`          the four address spaces of a nested world, as types
+:mod:`~seabus.arch.esr`                ESR_ELx: why an exception was taken
+:mod:`~seabus.arch.cper`               error records: GHES status blocks, CPER records, all their sections
+:mod:`~seabus.arch.hest`               the ACPI table that says who reports errors, how, and where
+:mod:`~seabus.arch.einj`               the error types that firmware can inject
+:mod:`~seabus.arch.sigbus`             SIGBUS: its codes, and what an agent reports of one
+:mod:`~seabus.arch.trace`              lines of a tracefs ``trace_pipe``
+:mod:`~seabus.arch.kernel_text`        what a kernel prints about errors and about itself
+:mod:`~seabus.arch.kernel_cper_text`   the lines that Linux prints for an error record
+=====================================  ===================================================================
 """
 
 from seabus.arch.abort_deviations import Deviation, deviations
@@ -29,15 +40,22 @@ from seabus.arch.addresses import (
 )
 from seabus.arch.cper import (
     SECTION_TYPES,
+    CperRecord,
     DataEntry,
+    FieldRow,
     MemoryErrorType,
     MemorySection,
+    RecordSection,
     Severity,
     StatusBlock,
     Timestamp,
     UnknownSection,
+    decode_cper_record,
+    decode_record,
     decode_status_block,
+    describe,
     memory_error_record,
+    remarks,
 )
 from seabus.arch.esr import (
     DATA_FAULTS,
@@ -67,6 +85,8 @@ from seabus.arch.expected_abort import (
     kvm_injection,
     predict_abort,
 )
+from seabus.arch.hest import HestTable, decode_hest
+from seabus.arch.kernel_cper_text import linux_lines
 from seabus.arch.kernel_text import (
     GhesRecord,
     GhesSection,
@@ -123,15 +143,25 @@ __all__ = [  # noqa: RUF022  # ordered for readers
     "deviations",
     "Deviation",
     "memory_error_record",
+    "decode_record",
     "decode_status_block",
+    "decode_cper_record",
+    "describe",
+    "remarks",
+    "FieldRow",
     "StatusBlock",
     "DataEntry",
+    "CperRecord",
+    "RecordSection",
     "MemorySection",
     "UnknownSection",
     "Severity",
     "MemoryErrorType",
     "Timestamp",
     "SECTION_TYPES",
+    "decode_hest",
+    "HestTable",
+    "linux_lines",
     "SigbusInfo",
     "BusCode",
     "SIGBUS",

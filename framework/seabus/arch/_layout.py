@@ -240,19 +240,23 @@ class Table:
     def rows(self, data: bytes, *, base: int = 0, path: str = "") -> Iterator[FieldRow]:
         """Yield a row for each field of the structure that ``data`` starts with, in table order.
 
-        Reserved bytes get a row only where they are not zero.
+        Reserved bytes get a row only where they are not zero. A field that is not valid gets none where a
+        valid one has its bits.
 
         :param base: offset of ``data`` in the whole record.
         """
         size = min(self.size, len(data))
         image = int.from_bytes(data[:size], "little")
         declared = (image & self._valid_mask) >> self._valid_place
-        for item in self.items:
-            if item.end > size:
-                continue
-            valid = not item.valid_bits or any(declared >> bit & 1 for bit in item.valid_bits)
+        present = [item for item in self.items if item.end <= size]
+        valid_items = {id(item) for item in present if _is_declared(item, declared)}
+        taken = 0
+        for item in present:
+            taken |= item.mask if id(item) in valid_items and item is not self.valid else 0
+        for item in present:
+            valid = id(item) in valid_items
             value = image >> 8 * item.offset + item.shift & (1 << item.bits) - 1
-            if item.reserved and not value:
+            if (item.reserved and not value) or (not valid and item.mask & taken):
                 continue
             row = self._row(item, data, value, valid, base, path)
             yield row
@@ -301,6 +305,10 @@ class Table:
         named = [(item.name, item.valid_bits) for item in self.fields.values()]
         named += [(name, (bit,)) for bit, name in self.tail.items()]
         return ", ".join(name for name, bits in named if any(declared >> bit & 1 for bit in bits))
+
+
+def _is_declared(item: Item, declared: int) -> bool:
+    return not item.valid_bits or any(declared >> bit & 1 for bit in item.valid_bits)
 
 
 def part_rows(parts: Iterable[Part], row: FieldRow, *, shift: int = 0) -> Iterator[FieldRow]:

@@ -12,7 +12,7 @@ of :mod:`seabus.arch.addresses`.
 ('0x11', 172)
 >>> decode_status_block(record.encode()) == record
 True
->>> print(describe(record)[-5])
+>>> print(next(row for row in describe(record) if row.name == "error_type"))
 entry[0].section.error_type 0x03 multi-bit ECC
 
 Three rules hold for all of them. A field that is ``None`` is not declared valid by the record. What no

@@ -311,7 +311,8 @@ def _offsets(sections: Sequence[RecordSection], bodies: Sequence[bytes]) -> list
 def _overlap(places: Sequence[tuple[int, int]], count: int) -> tuple[int, str] | None:
     """Return the first section that lies over something else, and over what."""
     end, last = _bodies_start(count), "the header or the descriptors"
-    for index in sorted(range(len(places)), key=lambda index: (places[index], index)):
+    # Sections of no length first: they may share a place.
+    for index in sorted(range(len(places)), key=lambda i: (places[i][0], places[i][1] > 0, i)):
         offset, size = places[index]
         if offset < end:
             return index, f"it lies over {last}"
