@@ -7,16 +7,21 @@ import argparse
 import asyncio
 import json
 import os
+import random
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from seabus.arch.addresses import HostPhysical
+from seabus.arch.cper import decode_status_block, memory_error_record
+from seabus.arch.esr import decode_esr
 from seabus.images import emulator, guests
 from seabus.images.store import Store
 from seabus.judge.verdict import Verdict
@@ -103,6 +108,34 @@ def first_verdict_s(folder: Path) -> list[float]:
     return [time.monotonic() - started]
 
 
+def decode_million_esr_s(folder: Path) -> list[float]:
+    """A million values of ESR_EL1, most of them aborts, one after the other on one core."""
+    del folder
+    dice = random.Random(1)
+    values = [(0x24 << 26) | dice.getrandbits(25) for _ in range(100_000)]
+    found = []
+    for _ in range(3):
+        started = time.monotonic()
+        for _ in range(10):
+            for value in values:
+                decode_esr(value)
+        found.append(time.monotonic() - started)
+    return found
+
+
+def decode_ten_thousand_cper_s(folder: Path) -> list[float]:
+    """Ten thousand status blocks of one memory error each."""
+    del folder
+    data = memory_error_record(HostPhysical(0x4000_1000), fru_id=uuid.UUID(int=1)).encode()
+    found = []
+    for _ in range(3):
+        started = time.monotonic()
+        for _ in range(10_000):
+            decode_status_block(data)
+        found.append(time.monotonic() - started)
+    return found
+
+
 async def _clones(clone: Frozen, folder: Path) -> dict[str, list[float]]:
     ready = []
     for _ in range(30):
@@ -137,6 +170,8 @@ _ALL: tuple[Callable[[Path], list[float]], ...] = (
     clone_private_mib,
     faults_per_minute,
     cold_boot_s,
+    decode_million_esr_s,
+    decode_ten_thousand_cper_s,
     first_verdict_s,
 )
 

@@ -71,7 +71,9 @@ def _run(name: str, runs: int, seed: int) -> dict[str, object]:
             check=False,
         )
         seconds = time.monotonic() - started
-        found = [path for path in Path(folder).iterdir() if path.name.startswith(("crash-", "timeout-", "oom-"))]
+        found = [
+            path for path in Path(folder).iterdir() if path.name.startswith(("crash-", "timeout-", "oom-"))
+        ]
         for path in found:
             path.rename(_ROOT / path.name)
         if not found:

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
-from seabus.machine.config import WorldConfig
+from seabus.machine.config import Backing, WorldConfig
 
 _DEFAULTS = WorldConfig()
 
@@ -26,7 +27,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--l2-backing",
-        choices=("4k", "thp"),
+        choices=get_args(Backing),
         default=_DEFAULTS.l2_backing,
         help="what L1 backs the guest's memory with",
     )

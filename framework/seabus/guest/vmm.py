@@ -45,11 +45,12 @@ def vmm_argv(config: WorldConfig, devices: Mapping[str, str], *, monitor_object:
         "-display", "none",
         "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
         "-no-reboot",
-        "-machine", f"virt,ras={ras},gic-version=3",
+        "-machine", f"virt,ras={ras},gic-version=3{',memory-backend=ram' if _backing(config) else ''}",
         "-accel", "kvm",
         "-cpu", "host",
         "-smp", str(config.l2_cpus),
         "-m", f"{config.l2_memory_mib}M",
+        *_backing(config),
         "-bios", _FIRMWARE,                     # ACPI, and so the guest's GHES, needs UEFI
         "-kernel", f"{FILES}/l2-Image",
         "-initrd", f"{FILES}/l2-initrd",
@@ -68,3 +69,11 @@ def vmm_argv(config: WorldConfig, devices: Mapping[str, str], *, monitor_object:
         "-device", f"virtserialport,bus=ports.0,nr=2,chardev=qga,name={ports.L1_QGA}",
     ]
     # fmt: on
+
+
+def _backing(config: WorldConfig) -> list[str]:
+    """The object that the guest's memory is; anonymous memory, small or huge, needs none."""
+    huge = {"hugetlb-2M": ",hugetlb=on,hugetlbsize=2M", "memfd": ""}.get(config.l2_backing)
+    if huge is None:
+        return []
+    return ["-object", f"memory-backend-memfd,id=ram,size={config.l2_memory_mib}M,share=on{huge}"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from seabus.errors import UsageError
 
@@ -14,8 +14,9 @@ KvmMode = Literal["nvhe", "vhe"]
 #: "lean" leaves out what costs emulation time and no RAS test needs; "full" is ``-cpu max``.
 CpuChoice = Literal["lean", "full"]
 #: What L1 backs the guest's memory with. A transparent huge page is split when one of its pages fails, and
-#: that may not succeed (docs/findings/0002): choose it to test that, not by accident.
-Backing = Literal["4k", "thp"]
+#: that may not succeed (docs/findings/0002): choose it to test that, not by accident. A page of hugetlbfs is
+#: lost as a whole. A memfd is shared memory, which other processes of L1 may map as well.
+Backing = Literal["4k", "thp", "hugetlb-2M", "memfd"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +65,8 @@ class WorldConfig:
                 "a host in VHE mode can only be cloned with at least two CPUs",
                 hint="--l1-cpus 2; see docs/findings/0001-el2-timers-not-migrated.md",
             )
+        if self.l2_backing not in get_args(Backing):
+            raise UsageError(f"l2_backing={self.l2_backing} is not known", hint=f"one of {get_args(Backing)}")
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, Path) and not value.is_file():

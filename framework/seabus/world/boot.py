@@ -44,6 +44,7 @@ _OVERLAP: Final = 64  # no milestone's text is longer
 _SPLIT: Final = "/sys/kernel/debug/split_huge_pages"
 _SPLIT_ATTEMPTS: Final = 10
 _HUGE_PAGES: Final = "/sys/kernel/mm/transparent_hugepage/enabled"
+_POOL: Final = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
 _ASK_AGAIN: Final = 1.0
 _EM_AARCH64: Final = 183
 _ARM64_MAGIC: Final = b"ARM\x64"
@@ -110,6 +111,8 @@ async def boot_l1(world: World, *, say: Say) -> dict[str, Any]:
 
 async def boot_l2(world: World, config: WorldConfig, *, say: Say) -> dict[str, Any]:
     """Start the VMM in L1 and wait for L2's agent; its hello."""
+    if config.l2_backing == "hugetlb-2M":
+        await _reserve_huge_pages(world, config.l2_memory_mib)
     devices = await _port_devices(world.l1)
     # Our ends are open before the VMM opens its: a port without a reader reports a hang-up.
     await world.l2.connect(world.sockets.ours[ports.L2_AGENT])
@@ -125,6 +128,18 @@ async def boot_l2(world: World, config: WorldConfig, *, say: Say) -> dict[str, A
     except MachineError as error:
         error.details.setdefault("VMM", await _vmm_words(world))
         raise
+
+
+async def _reserve_huge_pages(world: World, mib: int) -> None:
+    """Set pages of 2 MiB aside in L1, enough for the guest's memory."""
+    wanted = mib // 2
+    await world.l1.write(_POOL, f"{wanted}\n".encode())
+    got = int((await world.l1.read(_POOL)).decode())
+    if got < wanted:
+        raise MachineError(
+            f"L1 could set only {got} of {wanted} pages of 2 MiB aside",
+            hint="give it more memory with --l1-memory",
+        )
 
 
 async def _split_huge_pages(world: World) -> None:
