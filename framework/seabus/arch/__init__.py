@@ -5,14 +5,17 @@ No I/O, no state, and nothing of Seabus is imported, so all of it can be read, t
 alone. Numbers come from tables that name their source; what cannot be read raises
 :exc:`MalformedRecord`.
 
-==============================  ==================================================================
-:mod:`~seabus.arch.addresses`   the four address spaces of a nested world, as types
-:mod:`~seabus.arch.esr`         ESR_ELx: why an exception was taken
-:mod:`~seabus.arch.cper`        error records: GHES status blocks and their CPER sections
-:mod:`~seabus.arch.sigbus`      SIGBUS: its codes, and what an agent reports of one
-:mod:`~seabus.arch.trace`       lines of a tracefs ``trace_pipe``
-:mod:`~seabus.arch.kernel_text` what a kernel prints about errors and about itself
-==============================  ==================================================================
+=====================================  ===================================================================
+:mod:`~seabus.arch.addresses`          the four address spaces of a nested world, as types
+:mod:`~seabus.arch.esr`                ESR_ELx: why an exception was taken
+:mod:`~seabus.arch.cper`               error records: GHES status blocks, CPER records, all their sections
+:mod:`~seabus.arch.hest`               the ACPI table that says who reports errors, how, and where
+:mod:`~seabus.arch.einj`               the error types that firmware can inject
+:mod:`~seabus.arch.sigbus`             SIGBUS: its codes, and what an agent reports of one
+:mod:`~seabus.arch.trace`              lines of a tracefs ``trace_pipe``
+:mod:`~seabus.arch.kernel_text`        what a kernel prints about errors and about itself
+:mod:`~seabus.arch.kernel_cper_text`   the lines that Linux prints for an error record
+=====================================  ===================================================================
 """
 
 from seabus.arch.addresses import (
@@ -24,15 +27,22 @@ from seabus.arch.addresses import (
 )
 from seabus.arch.cper import (
     SECTION_TYPES,
+    CperRecord,
     DataEntry,
+    FieldRow,
     MemoryErrorType,
     MemorySection,
+    RecordSection,
     Severity,
     StatusBlock,
     Timestamp,
     UnknownSection,
+    decode_cper_record,
+    decode_record,
     decode_status_block,
+    describe,
     memory_error_record,
+    remarks,
 )
 from seabus.arch.esr import (
     DATA_FAULTS,
@@ -49,6 +59,8 @@ from seabus.arch.esr import (
     encode_serror,
     qemu_sea_esr,
 )
+from seabus.arch.hest import HestTable, decode_hest
+from seabus.arch.kernel_cper_text import linux_lines
 from seabus.arch.kernel_text import (
     GhesRecord,
     GhesSection,
@@ -92,15 +104,25 @@ __all__ = [  # noqa: RUF022  # ordered for readers
     "DATA_FAULTS",
     "INSTRUCTION_FAULTS",
     "memory_error_record",
+    "decode_record",
     "decode_status_block",
+    "decode_cper_record",
+    "describe",
+    "remarks",
+    "FieldRow",
     "StatusBlock",
     "DataEntry",
+    "CperRecord",
+    "RecordSection",
     "MemorySection",
     "UnknownSection",
     "Severity",
     "MemoryErrorType",
     "Timestamp",
     "SECTION_TYPES",
+    "decode_hest",
+    "HestTable",
+    "linux_lines",
     "SigbusInfo",
     "BusCode",
     "SIGBUS",

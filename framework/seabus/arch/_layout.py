@@ -1,39 +1,64 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Engine for little-endian structures described by tables, with one validation bit a field."""
+"""Engine for little-endian structures described by tables: fields, validation bits, what is left over.
 
-from collections.abc import Iterable, Mapping
+Whatever no valid field stands for (reserved bytes, fields that are not declared valid) is kept as the
+*residue*, so that a structure that was read is written back bit by bit as it was.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
+from seabus.arch._codecs import Codec
+from seabus.arch.field_row import FieldRow, FieldValue
 from seabus.arch.malformed import MalformedRecord
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
-    """A plain integer of a structure: ``size`` bytes at ``offset``, little-endian."""
+class Part:
+    """Named bits of a number. ``names`` says what values mean; one that is missing is reserved."""
 
     name: str
-    offset: int
-    size: int
+    high: int
+    low: int
+    names: Mapping[int, str] | None = None
+    title: str = ""
 
     @property
-    def end(self) -> int:
-        return self.offset + self.size
+    def mask(self) -> int:
+        return (1 << self.high + 1) - (1 << self.low)
+
+    def meaning(self, value: int) -> str:
+        if self.names is not None:
+            return self.names.get(value, "reserved")
+        return self.title or (self.name.replace("_", " ") if value else "")
+
+
+def flags(*names: str) -> tuple[Part, ...]:
+    """Return one part a bit, from bit 0 up; an empty name is a reserved bit."""
+    return tuple(Part(name, bit, bit) for bit, name in enumerate(names) if name)
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
-    """An optional field of a section: it counts only while validation bit ``valid`` is 1.
+class Item:
+    """One field of a structure: ``size`` bytes at ``offset``, or ``width`` bits of them from ``shift``.
 
-    ``shift`` and ``width`` cut it out of its ``size`` bytes; a width of 0 stands for all of them.
-    Members may share bytes.
+    It counts only while one of the validation bits ``valid`` is 1; without any, always. A number has
+    ``names`` (an enumeration), ``parts`` (named bits), or any value; other fields have a codec. Items
+    may share bytes.
     """
 
-    valid: int
     name: str
     offset: int
     size: int
+    title: str = ""
+    valid: int | tuple[int, ...] = ()
+    names: Mapping[int, str] | None = None
+    parts: tuple[Part, ...] = ()
+    codec: Codec[Any] | None = None
     shift: int = 0
     width: int = 0
+    reserved: bool = False
 
     @property
     def end(self) -> int:
@@ -43,79 +68,316 @@ class Member:
     def bits(self) -> int:
         return self.width or 8 * self.size
 
+    @property
+    def mask(self) -> int:
+        """The bits of the field in its structure, read as one little-endian number."""
+        return (1 << self.bits) - 1 << 8 * self.offset + self.shift
 
-def cut(data: bytes, slot: Slot | Member, *, at: int = 0, base: int = 0) -> bytes:
-    """Return the bytes of a slot.
+    @property
+    def valid_bits(self) -> tuple[int, ...]:
+        return (self.valid,) if isinstance(self.valid, int) else self.valid
 
-    :param at: where the structure starts in ``data``.
-    :param base: offset of ``data`` in the whole record, for the error.
-    :raises MalformedRecord: ``data`` ends before the slot does.
+
+def reserved(offset: int, size: int, *, shift: int = 0, width: int = 0) -> Item:
+    """Return bytes, or bits of them, that the specification wants to be zero."""
+    return Item("reserved", offset, size, shift=shift, width=width, reserved=True)
+
+
+class Unpacked(NamedTuple):
+    """What was read: the valid fields by name, validation bits nobody defines, what is left over.
+
+    ``tail_valid`` holds the validation bits of parts that follow the table.
     """
-    if at + slot.end > len(data):
-        reason = "the record ends before this field"
-        raise MalformedRecord(base + at + slot.offset, slot.name, reason)
-    return data[at + slot.offset : at + slot.end]
+
+    values: dict[str, Any]
+    unknown_valid: int
+    residue: bytes
+    tail_valid: int
 
 
-def read(data: bytes, slot: Slot | Member, *, at: int = 0, base: int = 0) -> int:
-    """Return the integer in a slot, unmasked; parameters and errors are those of :func:`cut`."""
-    return int.from_bytes(cut(data, slot, at=at, base=base), "little")
+class Table:
+    """A structure of fixed layout.
 
-
-def pack(slots: Iterable[Slot], values: Mapping[str, int | bytes], length: int) -> bytearray:
-    """Return ``length`` bytes with each slot filled; bytes are copied, integers put little-endian.
-
-    :raises ValueError: a value does not fit its slot.
+    :param source: the specification's table, for people.
+    :param items: its fields, those that are reserved included.
+    :param size: bytes of all of it.
+    :param valid: the field that holds the validation bits, where there is one.
+    :param tail: validation bits of parts of varying length that follow, by number, with their names.
     """
-    data = bytearray(length)
-    for slot in slots:
-        value = values[slot.name]
-        if isinstance(value, int):
-            if not 0 <= value < 1 << 8 * slot.size:
-                raise ValueError(f"{slot.name} has {8 * slot.size} bits: {value:#x}")
-            value = value.to_bytes(slot.size, "little")
-        if len(value) > slot.size:
-            raise ValueError(f"{slot.name} has {slot.size} bytes, got {len(value)}")
-        data[slot.offset : slot.offset + len(value)] = value
-    return data
+
+    def __init__(
+        self,
+        source: str,
+        size: int,
+        items: Iterable[Item],
+        *,
+        valid: Item | None = None,
+        tail: Mapping[int, str] | None = None,
+    ) -> None:
+        self.source = source
+        self.size = size
+        self.items = tuple(items)
+        self.valid = valid
+        self.fields = {item.name: item for item in self.items if not item.reserved and item is not valid}
+        self.tail = dict(tail or {})
+        self.tail_valid = sum(1 << bit for bit in self.tail)
+        self.known_valid = self.tail_valid | sum(
+            1 << bit for bit in {bit for item in self.items for bit in item.valid_bits}
+        )
+        # Fields that any of several bits declares: which of them did is not in their value.
+        choices = {item.valid_bits for item in self.items if len(item.valid_bits) > 1}
+        self._choices = tuple(sum(1 << bit for bit in bits) for bits in choices)
+        self._valid_place = 8 * valid.offset if valid else 0
+        self._valid_mask = valid.mask if valid else 0
+        # What unpack() needs of each field, found once: it is the hot path.
+        self._reads = tuple(
+            (
+                item.name,
+                sum(1 << bit for bit in item.valid_bits),
+                item.end,
+                8 * item.offset + item.shift,
+                (1 << item.bits) - 1,
+                item.mask,
+                item,
+            )
+            for item in self.fields.values()
+        )
+
+    def unpack(self, data: bytes, base: int = 0, size: int | None = None) -> Unpacked:
+        """Read the structure at the start of ``data``.
+
+        :param base: offset of ``data`` in the whole record, for the error.
+        :param size: bytes of the structure that exist, where it may be shorter than its table.
+        :raises MalformedRecord: it is shorter than that, or declares a field valid that it has not.
+        """
+        size = self.size if size is None else size
+        if len(data) < size:
+            missing = next((item for item in self.items if item.end > len(data)), None)
+            place, name = (missing.offset, missing.name) if missing else (len(data), self.source)
+            raise MalformedRecord(base + place, name, "the record ends before this field")
+        image = int.from_bytes(data[:size], "little")
+        declared = (image & self._valid_mask) >> self._valid_place
+        claimed = self._valid_mask
+        values: dict[str, Any] = {}
+        for name, wanted, end, place, ones, mask, item in self._reads:
+            if wanted and not wanted & declared:
+                continue
+            if end > size:
+                raise MalformedRecord(base + item.offset, name, "declared valid, but the record ends before")
+            if item.codec is None:
+                values[name] = image >> place & ones
+                claimed |= mask
+            else:
+                raw = data[item.offset : end]
+                values[name], used = item.codec.read(raw, base + item.offset)
+                claimed |= used << place
+        left = image & ~claimed
+        residue = left.to_bytes(size, "little").rstrip(b"\0") if left else b""
+        derived = self._declared(values) if self._choices else declared & self.known_valid
+        return Unpacked(values, declared & ~self.tail_valid & ~derived, residue, declared & self.tail_valid)
+
+    def pack(
+        self,
+        values: Mapping[str, Any],
+        *,
+        unknown_valid: int = 0,
+        residue: bytes = b"",
+        size: int | None = None,
+        tail_valid: int = 0,
+    ) -> bytes:
+        """Write the structure; a value of ``None`` is left out, and not declared valid.
+
+        :raises ValueError: a value does not fit, two want the same bits to differ, a field lies beyond
+            ``size``, or ``unknown_valid`` has bits of fields.
+        """
+        size = self.size if size is None else size
+        if len(residue) > size:
+            raise ValueError(f"residue: more than {size} bytes")
+        taken = self.known_valid & ~sum(self._choices)
+        if unknown_valid & taken or unknown_valid >> (self.valid.bits if self.valid else 0):
+            raise ValueError(f"unknown_valid has bits of known fields: {unknown_valid:#x}")
+        given = {name: value for name, value in values.items() if value is not None}
+        image = 0
+        claimed = self._valid_mask
+        for name, value in given.items():
+            item = self.fields[name]
+            if item.end > size:
+                raise ValueError(f"{name} lies beyond the {size} bytes of this structure")
+            field, used = _written(item, value)
+            if (image ^ field) & claimed & used:
+                raise ValueError(f"{name} contradicts a field that shares its bits")
+            image |= field
+            claimed |= used
+        declared = self._declared(given) | tail_valid & self.tail_valid | unknown_valid
+        image |= declared << self._valid_place
+        image |= int.from_bytes(residue, "little") & ~claimed
+        return image.to_bytes(size, "little")
+
+    def _declared(self, given: Iterable[str]) -> int:
+        """Validation bits of the fields given. One with a choice of bits takes what others have set."""
+        bits = [self.fields[name].valid_bits for name in given]
+        declared = 0
+        for choice in sorted(filter(None, bits), key=len):
+            if not any(declared >> bit & 1 for bit in choice):
+                declared |= 1 << choice[0]
+        return declared
+
+    def resolve(self, name: str, value: object) -> object:
+        """Return the value of a field that a person wrote as text.
+
+        An enumeration takes the words of the specification, named bits are joined with ``|``, numbers
+        may be hexadecimal, bytes are hexadecimal digits. What is no text is returned as it is.
+
+        :raises ValueError: no such field, or no such value.
+        """
+        item = self.fields.get(name)
+        if item is None:
+            raise ValueError(f"{self.source} has no field {name}; it has {', '.join(self.fields)}")
+        if not isinstance(value, str):
+            return value
+        return _number(item, value) if item.codec is None else item.codec.parse(value)
+
+    def rows(self, data: bytes, *, base: int = 0, path: str = "") -> Iterator[FieldRow]:
+        """Yield a row for each field of the structure that ``data`` starts with, in table order.
+
+        Reserved bytes get a row only where they are not zero. A field that is not valid gets none where a
+        valid one has its bits.
+
+        :param base: offset of ``data`` in the whole record.
+        """
+        size = min(self.size, len(data))
+        image = int.from_bytes(data[:size], "little")
+        declared = (image & self._valid_mask) >> self._valid_place
+        present = [item for item in self.items if item.end <= size]
+        valid_items = {id(item) for item in present if _is_declared(item, declared)}
+        taken = 0
+        for item in present:
+            taken |= item.mask if id(item) in valid_items and item is not self.valid else 0
+        for item in present:
+            valid = id(item) in valid_items
+            value = image >> 8 * item.offset + item.shift & (1 << item.bits) - 1
+            if (item.reserved and not value) or (not valid and item.mask & taken):
+                continue
+            row = self._row(item, data, value, valid, base, path)
+            yield row
+            if valid and not item.reserved:
+                yield from self._inner_rows(item, row, data)
+
+    def _row(self, item: Item, data: bytes, number: int, valid: bool, base: int, path: str) -> FieldRow:
+        value: FieldValue = number
+        if item.codec is not None:
+            raw = data[item.offset : item.end]
+            value = item.codec.show(item.codec.read(raw, base + item.offset)[0]) if valid else raw
+        if item is self.valid:
+            meaning, problem = self._valid_meaning(number), self._valid_problem(number)
+        else:
+            meaning, problem = _meaning(item, number), _problem(item, number)
+        if not valid:
+            problem = "not declared valid, but not zero" if number else ""
+        return FieldRow(
+            path=path,
+            name=item.name,
+            offset=base + item.offset,
+            length=item.size,
+            high=item.shift + item.bits - 1 if item.width else None,
+            low=item.shift if item.width else None,
+            value=value,
+            meaning=meaning,
+            source=self.source,
+            valid=valid,
+            problem=problem,
+        )
+
+    def _inner_rows(self, item: Item, row: FieldRow, data: bytes) -> Iterator[FieldRow]:
+        if item.codec is not None:
+            value, _used = item.codec.read(data[item.offset : item.end], row.offset)
+            yield from item.codec.rows(value, row.offset, f"{row.path}.{item.name}")
+        elif isinstance(row.value, int):
+            yield from part_rows(item.parts, row, shift=item.shift)
+
+    def _valid_problem(self, declared: int) -> str:
+        if declared & ~self.known_valid:
+            return f"undefined bits {declared & ~self.known_valid:#x} set"
+        both = next((bits for bits in self._choices if (declared & bits).bit_count() > 1), 0)
+        return f"more than one of the bits {both:#x} set" if both else ""
+
+    def _valid_meaning(self, declared: int) -> str:
+        named = [(item.name, item.valid_bits) for item in self.fields.values()]
+        named += [(name, (bit,)) for bit, name in self.tail.items()]
+        return ", ".join(name for name, bits in named if any(declared >> bit & 1 for bit in bits))
 
 
-def read_members(members: Iterable[Member], data: bytes, valid: int, base: int) -> dict[str, int]:
-    """Return the valid members by name; the others are absent.
-
-    :param valid: the validation bits.
-    :param base: offset of ``data`` in the whole record, for the error.
-    :raises MalformedRecord: a member is declared valid, but lies beyond ``data``.
-    """
-    found: dict[str, int] = {}
-    for member in members:
-        if valid >> member.valid & 1:
-            value = read(data, member, base=base) >> member.shift
-            found[member.name] = value & (1 << member.bits) - 1
-    return found
+def _is_declared(item: Item, declared: int) -> bool:
+    return not item.valid_bits or any(declared >> bit & 1 for bit in item.valid_bits)
 
 
-def put_members(members: Iterable[Member], values: Mapping[str, int], data: bytearray) -> int:
-    """Write the members into ``data`` and return the validation bits that declare them.
-
-    :raises ValueError: a value does not fit, or two members want the same bits to differ.
-    """
-    valid = 0
-    written = 0
-    image = 0
-    for member in members:
-        value = values.get(member.name)
-        if value is None:
+def part_rows(parts: Iterable[Part], row: FieldRow, *, shift: int = 0) -> Iterator[FieldRow]:
+    """Yield a row for each part of the number in ``row``; flags that are 0 are left out."""
+    assert isinstance(row.value, int)
+    for part in parts:
+        value = (row.value & part.mask) >> part.low
+        if part.high == part.low and part.names is None and not value:
             continue
-        if not 0 <= value < 1 << member.bits:
-            raise ValueError(f"{member.name} has {member.bits} bits: {value:#x}")
-        place = 8 * member.offset + member.shift
-        mask = (1 << member.bits) - 1 << place
-        if (image ^ value << place) & mask & written:
-            raise ValueError(f"{member.name} contradicts a field that shares its bits")
-        image |= value << place
-        written |= mask
-        valid |= 1 << member.valid
-    kept = int.from_bytes(data, "little") & ~written
-    data[:] = (kept | image).to_bytes(len(data), "little")
-    return valid
+        named = part.names is None or value in part.names
+        yield FieldRow(
+            path=row.path,
+            name=f"{row.name}.{part.name}",
+            offset=row.offset,
+            length=row.length,
+            high=part.high + shift,
+            low=part.low + shift,
+            value=value,
+            meaning=part.meaning(value),
+            source=row.source,
+            valid=row.valid,
+            problem="" if named else "reserved value",
+        )
+
+
+def _written(item: Item, value: object) -> tuple[int, int]:
+    """Return the field's bits in place, and the mask of those that it stands for."""
+    place = 8 * item.offset + item.shift
+    if item.codec is None:
+        if not isinstance(value, int):
+            raise ValueError(f"{item.name} is a number: {value!r}")
+        if not 0 <= value < 1 << item.bits:
+            raise ValueError(f"{item.name} has {item.bits} bits: {value:#x}")
+        return value << place, item.mask
+    try:
+        raw = item.codec.write(value, item.size)
+    except ValueError as error:
+        raise ValueError(f"{item.name}: {error}") from error
+    _value, used = item.codec.read(raw, item.offset)
+    return int.from_bytes(raw, "little") << place, used << place
+
+
+def _meaning(item: Item, number: int) -> str:
+    if item.names is not None:
+        return item.names.get(number, "reserved")
+    return item.title or ", ".join(part.name for part in item.parts if part.mask & number)
+
+
+def _problem(item: Item, number: int) -> str:
+    if item.reserved:
+        return "reserved, but not zero"
+    if item.names is not None and number not in item.names:
+        return "reserved value"
+    stray = number & ~sum(part.mask for part in item.parts)
+    return f"reserved bits {stray:#x} set" if item.parts and stray else ""
+
+
+def _number(item: Item, text: str) -> int:
+    if item.names is not None:
+        for value, name in item.names.items():
+            if name.casefold() == text.strip().casefold():
+                return value
+    number = 0
+    for word in text.split("|"):
+        part = next((part for part in item.parts if part.name.casefold() == word.strip().casefold()), None)
+        try:
+            number |= part.mask if part and part.high == part.low else int(word, 0)
+        except ValueError:
+            known = list((item.names or {}).values()) + [part.name for part in item.parts]
+            hint = f", or one of: {', '.join(known)}" if known else ""
+            raise ValueError(f"{item.name}: {text!r} is not a number{hint}") from None
+    return number

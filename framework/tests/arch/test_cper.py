@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Error records: bytes laid out by hand from the tables, round trips, and hostile input."""
 
+import json
 import uuid
 from dataclasses import replace
 
@@ -110,7 +111,8 @@ def test_block_status_counts_entries() -> None:
 
 
 def test_every_field_of_a_memory_section_has_its_place() -> None:
-    # N.2.5: each field holds its own validation bit number (plus one), so a shifted one shows.
+    # N.2.5: each field holds its own validation bit number (plus one), so a shifted one shows. Bit 18
+    # declares the row with its extension, and then bit 8 is 0.
     section = cper.MemorySection(
         error_status=0x0101010101010101,
         physical_address=0x0202020202020202,
@@ -134,7 +136,7 @@ def test_every_field_of_a_memory_section_has_its_place() -> None:
         chip_id=0b101,
     )
     wanted = (
-        "ffff270000000000"  # bits 0..17, 18 extended row, 21 chip id; not 19 and 20
+        "fffe270000000000"  # bits 0..7, 9..17, 18 extended row, 21 chip id; not 8, 19 and 20
         "0101010101010101"
         "0202020202020202"
         "0303030303030303"
@@ -158,9 +160,20 @@ def test_bank_and_its_halves_share_their_bytes() -> None:
         cper.MemorySection(bank=0x1234, bank_group=0x13).encode()
 
 
+def test_a_row_that_both_bits_declare() -> None:
+    both = bytes.fromhex("0001040000000000") + bytes(34) + b"\x05" + bytes(37)
+    section = cper.MemorySection.decode(both)
+    assert (section.row, section.extended_row, section.full_row, section.unknown_valid) == (5, 0, 5, 0x100)
+    assert section.encode() == both
+    assert cper.remarks(section) == ("validation_bits at byte 0: more than one of the bits 0x40100 set",)
+
+
 def test_a_section_of_uefi_2_2() -> None:
     section = cper.MemorySection.decode(bytes.fromhex(MEMORY)[:73])
-    assert section == cper.decode_status_block(GOLDEN).entries[0].section
+    assert replace(section, size=80) == cper.decode_status_block(GOLDEN).entries[0].section
+    assert section.encode() == bytes.fromhex(MEMORY)[:73]
+    with pytest.raises(ValueError, match="rank lies beyond the 73 bytes"):
+        replace(section, rank=1).encode()
     claims_rank = bytes.fromhex("0080000000000000") + bytes(65)
     with pytest.raises(cper.MalformedRecord) as caught:
         cper.MemorySection.decode(claims_rank, 92)
@@ -192,14 +205,17 @@ def test_a_timestamp() -> None:
     assert str(time) == "2026-12-31 23:48:59"
     assert time.precise
     assert time.encode() == data
+    assert cper.Timestamp.parse("2026-12-31 23:48:59 precise") == time
+    with pytest.raises(ValueError, match="not a time such as"):
+        cper.Timestamp.parse("yesterday")
 
 
 def test_an_unknown_section_is_kept() -> None:
-    guid = uuid.UUID("e19e3d16-bc11-11e4-9caa-c2051d5d46b0")
+    guid = uuid.UUID("dc3ea0b0-a144-4797-b95b-53fa242b6e1d")
     section = cper.UnknownSection(guid, b"\x01\x02\x03")
     block = replace(record(), entries=(replace(record().entries[0], section=section),))
     assert cper.decode_status_block(block.encode()) == block
-    assert section.name == "processor, ARM"
+    assert section.name == "processor, IA32/X64"
     assert cper.UnknownSection(uuid.UUID(int=5), b"").name == str(uuid.UUID(int=5))
 
 
@@ -207,6 +223,7 @@ def test_a_block_that_states_another_status_says_so() -> None:
     block = cper.decode_status_block(patched(0, bytes.fromhex("01000000")))
     assert block.block_status == block.stated_status == 0x01
     assert block.encode()[:4] == bytes.fromhex("01000000")
+    assert cper.remarks(block) == ("block.block_status at byte 0: the entries call for 0x11",)
 
 
 def test_raw_data_follows_the_entries() -> None:
@@ -214,6 +231,89 @@ def test_raw_data_follows_the_entries() -> None:
     data = block.encode()
     assert data[4:12] == bytes.fromhex("ac00000006000000")  # at 172, 6 bytes
     assert cper.decode_status_block(data + bytes(4096)) == block
+
+
+def test_raw_data_after_a_gap() -> None:
+    data = patched(4, bytes.fromhex("b000000006000000")) + b"gap.vendor"
+    block = cper.decode_status_block(data)
+    assert (block.gap, block.raw_data) == (b"gap.", b"vendor")
+    assert block.encode() == data
+    with pytest.raises(ValueError, match="entries and gap end at 176"):
+        replace(block, raw_data_offset=175).encode()
+
+
+def test_an_offset_without_raw_data_is_kept() -> None:
+    data = patched(4, bytes.fromhex("ffffffff"))
+    assert cper.decode_status_block(data).raw_data_offset == 0xFFFF_FFFF
+    assert cper.decode_status_block(data).encode() == data
+
+
+def test_bytes_without_a_valid_field_are_kept_and_reported() -> None:
+    # Node (not declared valid) is 7, reserved bits of "extended" are set, validation bit 40 is set, and
+    # something follows the NUL of the FRU text.
+    data = bytearray(GOLDEN)
+    data[92 + 32] = 7
+    data[92 + 73] = 0b11100
+    data[92 + 5] = 1
+    data[64 + 10] = 0xAA
+    block = cper.decode_status_block(bytes(data))
+    (entry,) = block.entries
+    section = entry.section
+    assert isinstance(section, cper.MemorySection)
+    assert (section.node, section.unknown_valid, entry.fru_text) == (None, 1 << 40, "seabus")
+    assert section.residue == bytes(32) + b"\x07" + bytes(40) + b"\x1c"
+    assert block.encode() == bytes(data)
+    assert cper.remarks(block) == (
+        "entry[0].section.validation_bits at byte 92: undefined bits 0x10000000000 set",
+        "entry[0].section.node at byte 124: not declared valid, but not zero",
+        "entry[0].section.reserved at byte 165: reserved, but not zero",
+    )
+
+
+def test_fields_may_be_replaced_in_what_was_read() -> None:
+    block = cper.decode_status_block(patched(92 + 32, b"\x07"))
+    (entry,) = block.entries
+    assert isinstance(entry.section, cper.MemorySection)
+    entry = replace(entry, section=replace(entry.section, node=9, error_type=2))
+    data = replace(block, entries=(entry,)).encode()
+    assert (data[92 + 32], data[92 + 72]) == (9, 2)
+    assert data[92:94] == bytes.fromhex("0f40")
+
+
+def test_text_that_is_not_ascii_survives() -> None:
+    data = patched(64, b"h\xf6her\0")
+    block = cper.decode_status_block(data)
+    assert block.entries[0].fru_text == "h\udcf6her"
+    assert block.encode() == data
+    row = next(row for row in cper.describe(block) if row.name == "fru_text")
+    assert row.text == r"h\udcf6her"
+
+
+def test_rows_of_the_golden_record() -> None:
+    rows = {f"{row.path}.{row.name}": row for row in cper.describe(cper.decode_status_block(GOLDEN))}
+    row = rows["entry[0].section.physical_address"]
+    assert (row.offset, row.length, row.value, row.bits, row.valid) == (108, 8, 0x10123F000, "", True)
+    assert row.source == "UEFI 2.11 N.2.5, Memory Error Record"
+    assert str(row) == "entry[0].section.physical_address 0x000000010123f000 where the error occurred"
+    count = rows["block.block_status.entry_count"]
+    assert (count.value, count.bits, count.offset) == (1, "13:4", 0)
+    assert rows["entry[0].section_type"].meaning == "platform memory"
+    assert rows["entry[0].error_severity"].meaning == "recoverable"
+    assert not rows["entry[0].section.rank"].valid
+    assert rows["entry[0].section.error_type"].as_dict() == {
+        "path": "entry[0].section",
+        "name": "error_type",
+        "offset": 164,
+        "length": 1,
+        "bits": "",
+        "value": 3,
+        "meaning": "multi-bit ECC",
+        "source": "UEFI 2.11 N.2.5, Memory Error Record",
+        "valid": True,
+        "problem": "",
+    }
+    offsets = [row.offset for row in cper.describe(cper.decode_status_block(GOLDEN))]
+    assert offsets == sorted(offsets)
 
 
 def test_text_that_does_not_fit() -> None:
@@ -265,8 +365,13 @@ def uint(bits: int) -> st.SearchStrategy[int | None]:
 
 
 severities = st.sampled_from(cper.Severity)
+rows = st.none() | st.integers(0, 2**16 - 1).map(lambda row: {"row": row})
+extended_rows = st.tuples(st.integers(0, 2**16 - 1), st.integers(0, 3)).map(
+    lambda row: {"row": row[0], "extended_row": row[1]}
+)
 memory_sections = st.builds(
-    cper.MemorySection,
+    lambda row, **fields: cper.MemorySection(**fields, **(row or {})),
+    row=rows | extended_rows,
     error_status=uint(64),
     physical_address=uint(64),
     physical_address_mask=uint(64),
@@ -274,7 +379,6 @@ memory_sections = st.builds(
     card=uint(16),
     module=uint(16),
     device=uint(16),
-    row=uint(16),
     column=uint(16),
     bit_position=uint(16),
     requestor_id=uint(64),
@@ -284,14 +388,17 @@ memory_sections = st.builds(
     rank=uint(16),
     card_handle=uint(16),
     module_handle=uint(16),
-    extended_row=uint(2),
     bank_group=uint(8),
     bank_address=uint(8),
     chip_id=uint(3),
     unknown_valid=st.integers(0, 2**42 - 1).map(lambda bits: bits << 22),
     trailing=st.binary(max_size=8),
 )
-unknown_sections = st.builds(cper.UnknownSection, st.uuids(), st.binary(max_size=100))
+unknown_sections = st.builds(
+    cper.UnknownSection,
+    st.uuids().filter(lambda guid: guid not in cper.SECTION_TYPES),
+    st.binary(max_size=100),
+)
 timestamps = st.builds(
     cper.Timestamp,
     year=st.integers(0, 9999),
@@ -321,6 +428,15 @@ blocks = st.builds(
 )
 
 
+@given(blocks)
+def test_rows_of_any_block_lie_in_it(block: cper.StatusBlock) -> None:
+    size = len(block.encode())
+    for row in cper.describe(block):
+        assert 0 <= row.offset < row.offset + row.length <= size
+        assert row.source
+        json.dumps(row.as_dict())
+
+
 @given(blocks, st.binary(max_size=16))
 def test_blocks_survive_encode_and_decode(block: cper.StatusBlock, after: bytes) -> None:
     assert cper.decode_status_block(block.encode() + after) == block
@@ -341,12 +457,13 @@ def test_damaged_blocks_are_a_block_or_malformed(block: cper.StatusBlock, draw: 
 
 def _decode_or_refuse(data: bytes) -> None:
     where: int | None = 0
-    size = 0
+    again = b""
     try:
         block = cper.decode_status_block(data)
-        size = sum(len(entry.section.encode()) for entry in block.entries)
+        again = block.encode()
+        cper.remarks(block)
     except cper.MalformedRecord as error:
         where = error.offset
     assert where is not None
     assert 0 <= where <= len(data) + 80
-    assert size <= len(data) + 7  # a section of 73 bytes comes back with 80
+    assert data.startswith(again)
