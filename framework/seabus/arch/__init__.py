@@ -5,21 +5,11 @@ No I/O, no state, and nothing of Seabus is imported, so all of it can be read, t
 alone. Numbers come from tables that name their source; what cannot be read raises
 :exc:`MalformedRecord`.
 
-==============================  ==================================================================
-:mod:`~seabus.arch.addresses`   the four address spaces of a nested world, as types
-:mod:`~seabus.arch.esr`         ESR_ELx: why an exception was taken
-:mod:`~seabus.arch.cper`        error records: GHES status blocks and their CPER sections
-:mod:`~seabus.arch.sigbus`      SIGBUS: its codes, and what an agent reports of one
-:mod:`~seabus.arch.trace`       lines of a tracefs ``trace_pipe``
-:mod:`~seabus.arch.kernel_text` what a kernel prints about errors and about itself
-==============================  ==================================================================
-
-Predictions rest on the formats: :mod:`~seabus.arch.expected_abort` says what an abort made by
-hardware, KVM, QEMU or a register-writing VMM must look like to a guest,
-:mod:`~seabus.arch.abort_deviations` where an injected one differs from a real one, and why.
 =====================================  ===================================================================
 :mod:`~seabus.arch.addresses`          the four address spaces of a nested world, as types
 :mod:`~seabus.arch.esr`                ESR_ELx: why an exception was taken
+:mod:`~seabus.arch.expected_abort`     what hardware, KVM, QEMU or a register-writing VMM make of an abort
+:mod:`~seabus.arch.abort_deviations`   where an injected abort differs from a real one, and why
 :mod:`~seabus.arch.cper`               error records: GHES status blocks, CPER records, all their sections
 :mod:`~seabus.arch.hest`               the ACPI table that says who reports errors, how, and where
 :mod:`~seabus.arch.einj`               the error types that firmware can inject

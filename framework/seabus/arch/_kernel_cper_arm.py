@@ -69,7 +69,7 @@ def processor(printer: Printer, section: View) -> None:
     """cper_print_proc_arm()"""
     printer.line(f"MIDR: 0x{section.u64(24):016x}")
     count, contexts, length = section.u16(4), section.u16(6), section.u32(8)
-    left = length - (_SECTION_SIZE + count * _ERROR_SIZE)
+    left = _int(length - (_SECTION_SIZE + count * _ERROR_SIZE))
     if left < 0 or length > section.size:
         printer.line(f"section length: {section.s32(8)}, CPER size: {section.size}")
         printer.line(f"section length is too {'small' if left < 0 else 'big'}")
@@ -95,6 +95,11 @@ def processor(printer: Printer, section: View) -> None:
     if left > 0:
         printer.line(f"Vendor specific error info has {left} bytes:")
         printer.indented().hex_dump(section.bytes(at, left), characters=True)
+
+
+def _int(number: int) -> int:
+    """Return what is left of a number in a C int."""
+    return (number + (1 << 31)) % (1 << 32) - (1 << 31)
 
 
 def _error(printer: Printer, error: View, number: int) -> None:
@@ -163,9 +168,13 @@ def _bus_details(printer: Printer, word: int) -> None:
 
 
 def _context(printer: Printer, context: View, number: int, left: int) -> int | None:
-    """Print a context; return the bytes that it takes, or ``None`` where the kernel gives up."""
+    """Print a context; return the bytes that it takes, or ``None`` where the kernel gives up.
+
+    A size of 2 GiB or more overflows the kernel's int, and it dumps memory far beyond the record. What it
+    prints then is anyone's guess, so the lines end there.
+    """
     kind, size = context.u16(2), context.u32(4)
-    taken = _CONTEXT_SIZE + size + -(_CONTEXT_SIZE + size) % 16
+    taken = _int(_CONTEXT_SIZE + size + -(_CONTEXT_SIZE + size) % 16)
     inner = printer.indented()
     printer.line(f"Context info structure {number}:")
     if left < taken:
@@ -176,6 +185,8 @@ def _context(printer: Printer, context: View, number: int, left: int) -> int | N
         inner.line(f"Invalid context type: {kind} (max: {len(_CONTEXTS) - 1})")
         return None
     inner.line(f"register context type: {_CONTEXTS[kind]}")
+    if size > left:
+        return None
     inner.hex_dump(context.bytes(_CONTEXT_SIZE, size), characters=False)
     return taken
 

@@ -3,7 +3,8 @@
 
 This follows the kernel, not the specification, and reads the block's bytes on its own, so it is a second
 opinion on :mod:`seabus.arch.cper` too. Formats are those of Linux 7.3.4, drivers/firmware/efi/cper.c,
-cper-arm.c and cper_cxl.c on arm64; :data:`KERNEL_DIFFERENCES` says what other kernels print instead.
+cper-arm.c and cper_cxl.c on arm64; :data:`KERNEL_FORMATS` lists them by field, and
+:data:`KERNEL_DIFFERENCES` says what other kernels print instead.
 
 >>> import uuid
 >>> from seabus.arch.addresses import HostPhysical
@@ -20,11 +21,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from seabus.arch import _kernel_cper_arm, _kernel_cper_pci, _kernel_cper_plain
+from seabus.arch._kernel_cper_formats import KERNEL_FORMATS
 from seabus.arch._kernel_cper_print import Printer, View
 from seabus.arch.cper.block import StatusBlock
 from seabus.arch.malformed import MalformedRecord
 
-__all__ = ["KERNEL_DIFFERENCES", "KernelDifference", "linux_ghes_warnings", "linux_lines"]
+__all__ = [
+    "KERNEL_DIFFERENCES",
+    "KERNEL_FORMATS",
+    "KernelDifference",
+    "linux_ghes_warnings",
+    "linux_lines",
+]
 
 _SEVERITIES = ("recoverable", "fatal", "corrected", "info")
 _BLOCK_SIZE = 20  # struct acpi_hest_generic_status

@@ -36,13 +36,8 @@ from seabus.arch.cper.arm_details import (
 from seabus.arch.cper.arm_error import ArmErrorInfo
 from seabus.arch.cper.block import StatusBlock, decode_status_block
 from seabus.arch.cper.cxl_event import CxlEvent, CxlEventSection
-from seabus.arch.cper.cxl_events import (
-    CxlDram,
-    CxlEventHeader,
-    CxlGeneralMedia,
-    CxlMemoryModule,
-    CxlMemorySparing,
-)
+from seabus.arch.cper.cxl_events import CxlDram, CxlEventHeader, CxlGeneralMedia
+from seabus.arch.cper.cxl_module_events import CxlMemoryModule, CxlMemorySparing
 from seabus.arch.cper.cxl_protocol import CxlProtocolSection, CxlRasCapability, cxl_agent_address
 from seabus.arch.cper.describe import decode_record, describe, remarks
 from seabus.arch.cper.entry import DataEntry
@@ -55,7 +50,8 @@ from seabus.arch.cper.pci import PciBusSection, PciComponentSection
 from seabus.arch.cper.pcie import PcieSection
 from seabus.arch.cper.pcie_registers import AerCapability, ExpressCapability
 from seabus.arch.cper.processor import ProcessorSection
-from seabus.arch.cper.record import CperRecord, RecordSection, decode_cper_record
+from seabus.arch.cper.record import CperRecord, decode_cper_record
+from seabus.arch.cper.record_section import RecordSection
 from seabus.arch.cper.sections import SECTION_CLASSES, Section, decode_section
 from seabus.arch.cper.severity import Severity
 from seabus.arch.cper.timestamp import Timestamp

@@ -34,6 +34,7 @@ _TABLE = Table("UEFI 2.11 N.2.4.4, ARM Processor Error Section", 40, (
 ), valid=_VALID, tail={3: "vendor_info"})
 # fmt: on
 _ERROR_SIZE = ArmErrorInfo.table.size
+_CONTEXT_SIZE = 8  # of its header, the least that one takes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -101,6 +102,9 @@ class ArmProcessorSection(TableSection):
             ArmErrorInfo.decode(data[at : at + _ERROR_SIZE], offset + at)
             for at in range(_TABLE.size, start, _ERROR_SIZE)
         )
+        if context_info_num * _CONTEXT_SIZE > length - start:
+            reason = f"{context_info_num} structures, room for {(length - start) // _CONTEXT_SIZE}"
+            raise MalformedRecord(offset + _CONTEXTS.offset, _CONTEXTS.name, reason)
         contexts, end = _contexts(data[:length], start, offset, context_info_num)
         return cls(
             **values,

@@ -127,7 +127,7 @@ class ArmContext:
             for at in range(0, len(self.data) - _MISC_SIZE + 1, _MISC_SIZE):
                 code = int.from_bytes(self.data[at : at + 2], "little")
                 value = int.from_bytes(self.data[at + 2 : at + _MISC_SIZE], "little")
-                yield _misc_name(code), value, at, _MISC_SIZE
+                yield _misc_name(code), value, at + 2, _MISC_SIZE - 2
             return
         size, names = _REGISTERS.get(self.type, (1, ()))
         for index, name in zip(range(len(self.data) // size), names, strict=False):
@@ -178,17 +178,24 @@ class ArmContext:
         start = offset + _HEADER.size
         told = 0
         for name, value, at, size in self._places():
-            yield FieldRow(
-                path=path,
-                name=name,
-                offset=start + at,
-                length=size,
-                value=value,
-                meaning="register",
-                source=_SOURCE,
-            )
+            if at > told:
+                code = int.from_bytes(self.data[told:at], "little")
+                yield _register_row(path, f"{name}.encoding", start + told, at - told, code, "MRS encoding")
+            yield _register_row(path, name, start + at, size, value, "register")
             told = at + size
         yield from bytes_rows(self.data[told:], "data", start + told, path, _SOURCE)
+
+
+def _register_row(path: str, name: str, offset: int, length: int, value: int, meaning: str) -> FieldRow:
+    return FieldRow(
+        path=path,
+        name=name,
+        offset=offset,
+        length=length,
+        value=value,
+        meaning=meaning,
+        source=_SOURCE,
+    )
 
 
 def _type_number(context_type: int | str) -> int:

@@ -8,13 +8,8 @@ from typing import Any, Self
 
 from seabus.arch._layout import Item, Table, reserved
 from seabus.arch.cper._section import bytes_rows, require, stated, unless_stated
-from seabus.arch.cper.cxl_events import (
-    CxlDram,
-    CxlEventHeader,
-    CxlGeneralMedia,
-    CxlMemoryModule,
-    CxlMemorySparing,
-)
+from seabus.arch.cper.cxl_events import CxlDram, CxlEventHeader, CxlGeneralMedia
+from seabus.arch.cper.cxl_module_events import CxlMemoryModule, CxlMemorySparing
 from seabus.arch.cper.guids import (
     CXL_DRAM,
     CXL_EVENT_TYPES,

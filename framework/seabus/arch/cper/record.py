@@ -18,12 +18,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from seabus.arch._codecs import BYTES, GUID, TEXT
+from seabus.arch._codecs import BYTES, GUID
 from seabus.arch._layout import Item, Part, Table, reserved
 from seabus.arch.cper._section import bytes_rows
-from seabus.arch.cper.entry import SECTION_FLAGS, name_guid
+from seabus.arch.cper.entry import name_guid
 from seabus.arch.cper.guids import NOTIFICATION_TYPES
-from seabus.arch.cper.sections import Section, decode_section
+from seabus.arch.cper.record_section import (
+    DESCRIPTOR,
+    SECTION_LENGTH,
+    SECTION_OFFSET,
+    SECTION_SEVERITY,
+    RecordSection,
+)
+from seabus.arch.cper.sections import decode_section
 from seabus.arch.cper.severity import SEVERITIES, Severity, read_severity
 from seabus.arch.cper.timestamp import TIMESTAMP, Timestamp
 from seabus.arch.field_row import FieldRow
@@ -59,63 +66,8 @@ _HEADER = Table("UEFI 2.11 N.2.1, Error Record Header", 128, (
     Item("persistence_information", 108, 8, "the creator's"),
     reserved(116, 12),
 ), valid=_VALID)
-_DESCRIPTOR_VALID = Item("validation_bits", 10, 1)
-_SECTION_OFFSET = Item("section_offset", 0, 4, "offset of the section in the record")
-_SECTION_LENGTH = Item("section_length", 4, 4, "bytes of the section")
-_SECTION_SEVERITY = Item("section_severity", 48, 4, names=SEVERITIES)
-_DESCRIPTOR = Table("UEFI 2.11 N.2.2, Section Descriptor", 72, (
-    _SECTION_OFFSET,
-    _SECTION_LENGTH,
-    Item("revision", 8, 2, "BCD, major and minor"),
-    _DESCRIPTOR_VALID,
-    reserved(11, 1),
-    Item("flags", 12, 4, parts=SECTION_FLAGS),
-    Item("section_type", 16, 16, codec=GUID),
-    Item("fru_id", 32, 16, "field replaceable unit", valid=0, codec=GUID),
-    _SECTION_SEVERITY,
-    Item("fru_text", 52, 20, "field replaceable unit", valid=1, codec=TEXT),
-), valid=_DESCRIPTOR_VALID)
 # fmt: on
 _NIL = uuid.UUID(int=0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordSection:
-    """One section of a record with its descriptor.
-
-    ``fru_id`` and ``fru_text`` are ``None`` where not declared valid. ``offset`` is where the section
-    lies in the record, or ``None`` where it follows the section before. ``unknown_valid`` holds
-    validation bits that nobody defines, ``residue`` bytes of the descriptor without a valid field.
-
-    Source: UEFI 2.11 appendix N.2.2, Section Descriptor.
-    """
-
-    section: Section
-    severity: Severity
-    fru_id: uuid.UUID | None = None
-    fru_text: str | None = None
-    flags: int = 0
-    revision: int = 0x100
-    offset: int | None = None
-    unknown_valid: int = 0
-    residue: bytes = b""
-
-    def encode_descriptor(self, offset: int, length: int) -> bytes:
-        """Return the descriptor of a section at that offset of the record, of that many bytes.
-
-        :raises ValueError: a value does not fit its field.
-        """
-        values: dict[str, Any] = {
-            "section_offset": offset,
-            "section_length": length,
-            "revision": self.revision,
-            "flags": self.flags,
-            "section_type": self.section.guid,
-            "fru_id": self.fru_id,
-            "section_severity": self.severity,
-            "fru_text": self.fru_text,
-        }
-        return _DESCRIPTOR.pack(values, unknown_valid=self.unknown_valid, residue=self.residue)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +122,7 @@ class CperRecord:
         image[: _HEADER.size] = self._header(length)
         for index, (part, body, offset) in enumerate(zip(self.sections, bodies, offsets, strict=True)):
             start = _bodies_start(index)
-            image[start : start + _DESCRIPTOR.size] = part.encode_descriptor(offset, len(body))
+            image[start : start + DESCRIPTOR.size] = part.encode_descriptor(offset, len(body))
             image[offset : offset + len(body)] = body
         return bytes(image)
 
@@ -210,8 +162,8 @@ class CperRecord:
         offsets = _offsets(self.sections, bodies)
         for index, part in enumerate(self.sections):
             start = _bodies_start(index)
-            descriptor = data[start : start + _DESCRIPTOR.size]
-            for row in _DESCRIPTOR.rows(descriptor, base=offset + start, path=f"descriptor[{index}]"):
+            descriptor = data[start : start + DESCRIPTOR.size]
+            for row in DESCRIPTOR.rows(descriptor, base=offset + start, path=f"descriptor[{index}]"):
                 yield name_guid(row, "section_type", part.section.guid)
             yield from part.section.rows(offset + offsets[index], f"section[{index}]")
         for row in bytes_rows(self.slack, "slack", offset, path, _HEADER.source):
@@ -264,22 +216,22 @@ def _sections(data: bytes, count: int) -> tuple[tuple[RecordSection, ...], list[
     read = []
     for index in range(count):
         start = _bodies_start(index)
-        read.append(_DESCRIPTOR.unpack(data[start : start + _DESCRIPTOR.size], start))
+        read.append(DESCRIPTOR.unpack(data[start : start + DESCRIPTOR.size], start))
     places = [(entry.values.pop("section_offset"), entry.values.pop("section_length")) for entry in read]
     for index, (offset, size) in enumerate(places):
         if offset + size > len(data):
-            at = _bodies_start(index) + _SECTION_LENGTH.offset
+            at = _bodies_start(index) + SECTION_LENGTH.offset
             reason = f"{offset} + {size} bytes, the record has {len(data)}"
-            raise MalformedRecord(at, _SECTION_LENGTH.name, reason)
+            raise MalformedRecord(at, SECTION_LENGTH.name, reason)
     overlap = _overlap(places, count)
     if overlap is not None:
-        at = _bodies_start(overlap[0]) + _SECTION_OFFSET.offset
-        raise MalformedRecord(at, _SECTION_OFFSET.name, overlap[1])
+        at = _bodies_start(overlap[0]) + SECTION_OFFSET.offset
+        raise MalformedRecord(at, SECTION_OFFSET.name, overlap[1])
     sections = []
     follows = _bodies_start(count)
     for index, (entry, (offset, size)) in enumerate(zip(read, places, strict=True)):
-        at = _bodies_start(index) + _SECTION_SEVERITY.offset
-        severity = read_severity(entry.values.pop("section_severity"), at, _SECTION_SEVERITY.name)
+        at = _bodies_start(index) + SECTION_SEVERITY.offset
+        severity = read_severity(entry.values.pop("section_severity"), at, SECTION_SEVERITY.name)
         guid = entry.values.pop("section_type")
         sections.append(
             RecordSection(
@@ -296,7 +248,7 @@ def _sections(data: bytes, count: int) -> tuple[tuple[RecordSection, ...], list[
 
 
 def _bodies_start(count: int) -> int:
-    return _HEADER.size + count * _DESCRIPTOR.size
+    return _HEADER.size + count * DESCRIPTOR.size
 
 
 def _offsets(sections: Sequence[RecordSection], bodies: Sequence[bytes]) -> list[int]:
