@@ -16,21 +16,13 @@ Wordings are those of Linux 6.1 to 7.3.
 :mod:`.trouble`          lines that begin a kernel's report on itself; :mod:`.report` reads on
 :mod:`.kvm`              KVM's messages
 :mod:`.drivers`          EDAC, AER, GHES's signals, complaints about firmware
-:mod:`.dmesg`            a whole log
+:mod:`.dmesg`            a whole log; :mod:`.log_events` what it yields
 =======================  ============================================================================
 """
 
 from seabus.arch.kernel_text.arm_section import ArmContextInfo, ArmErrorInfo, ArmProcessorDetails
-from seabus.arch.kernel_text.dmesg import (
-    MAX_EVENTS,
-    DmesgParser,
-    DmesgReport,
-    LogEvent,
-    LogFinding,
-    LostMessages,
-    log_lines,
-    parse_dmesg,
-)
+from seabus.arch.kernel_text.cxl_section import CxlProtocolDetails
+from seabus.arch.kernel_text.dmesg import MAX_EVENTS, DmesgParser, log_lines, parse_dmesg
 from seabus.arch.kernel_text.drivers import (
     AerReport,
     EdacReport,
@@ -54,6 +46,7 @@ from seabus.arch.kernel_text.exceptions import (
 from seabus.arch.kernel_text.ghes import GhesRecord, GhesSection, GhesTextParser
 from seabus.arch.kernel_text.kvm import KvmMessage, parse_kvm
 from seabus.arch.kernel_text.line import MAX_LINE, LogLine, kernel_message, parse_log_line
+from seabus.arch.kernel_text.log_events import DmesgReport, LogEvent, LogFinding, LostMessages
 from seabus.arch.kernel_text.memory_failure import (
     PAGE_TYPES,
     RECOVERY_RESULTS,
@@ -68,7 +61,6 @@ from seabus.arch.kernel_text.memory_failure import (
 )
 from seabus.arch.kernel_text.report import TroubleReport, TroubleTextParser
 from seabus.arch.kernel_text.sections import (
-    CxlProtocolDetails,
     FirmwareDetails,
     MemoryDetails,
     PcieDetails,

@@ -13,14 +13,8 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import TypeAlias
 
 from seabus.arch.kernel_text.drivers import (
-    AerReport,
-    EdacReport,
-    FirmwareComplaint,
-    GhesSignal,
     parse_aer,
     parse_edac,
     parse_firmware_complaint,
@@ -28,127 +22,17 @@ from seabus.arch.kernel_text.drivers import (
 )
 from seabus.arch.kernel_text.exceptions import UserException, parse_exception
 from seabus.arch.kernel_text.ghes import GhesRecord, GhesTextParser
-from seabus.arch.kernel_text.kvm import KvmMessage, parse_kvm
+from seabus.arch.kernel_text.kvm import parse_kvm
 from seabus.arch.kernel_text.line import MAX_LINE, LogLine, parse_log_line
-from seabus.arch.kernel_text.memory_failure import (
-    MemoryFailure,
-    MemoryFailureNote,
-    PageEvent,
-    PoisonInjection,
-    SoftOffline,
-    Unpoison,
-    parse_page_event,
-)
+from seabus.arch.kernel_text.log_events import DmesgReport, LogEvent, LogFinding, LostMessages
+from seabus.arch.kernel_text.memory_failure import parse_page_event
 from seabus.arch.kernel_text.report import TroubleReport, TroubleTextParser
 from seabus.arch.kernel_text.trouble import trouble_of
 
-__all__ = [
-    "MAX_EVENTS",
-    "DmesgParser",
-    "DmesgReport",
-    "LogEvent",
-    "LogFinding",
-    "LostMessages",
-    "log_lines",
-    "parse_dmesg",
-]
+__all__ = ["MAX_EVENTS", "DmesgParser", "log_lines", "parse_dmesg"]
 
 #: Events that a report keeps; the rest is counted.
 MAX_EVENTS = 10_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LostMessages:
-    """The log has a hole: ``count`` messages were dropped, or suppressed by the rate limit of ``function``.
-
-    Source: Linux kernel/printk/printk.c ``console_prepend_dropped()``, lib/ratelimit.c.
-    """
-
-    count: int
-    function: str | None = None
-
-
-LogFinding: TypeAlias = (
-    GhesRecord
-    | PageEvent
-    | TroubleReport
-    | UserException
-    | GhesSignal
-    | KvmMessage
-    | EdacReport
-    | AerReport
-    | FirmwareComplaint
-    | LostMessages
-)
-
-_KINDS: dict[type, str] = {
-    GhesRecord: "ghes",
-    MemoryFailure: "memory-failure",
-    MemoryFailureNote: "memory-failure",
-    SoftOffline: "soft-offline",
-    Unpoison: "unpoison",
-    PoisonInjection: "injection",
-    TroubleReport: "trouble",
-    UserException: "user-exception",
-    GhesSignal: "signal",
-    KvmMessage: "kvm",
-    EdacReport: "edac",
-    AerReport: "aer",
-    FirmwareComplaint: "firmware",
-    LostMessages: "lost",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogEvent:
-    """One finding. ``line`` counts from 1 and is where it begins; the rest is what that line says of itself.
-
-    ``time_ns`` is on the clock of the kernel that printed, since its boot; ``level`` 0 to 7; ``caller`` a
-    task ``T<tid>`` or a CPU ``C<number>``.
-    """
-
-    line: int
-    what: LogFinding
-    time_ns: int | None = None
-    level: int | None = None
-    caller: str | None = None
-
-    @property
-    def kind(self) -> str:
-        """One of: ghes, memory-failure, soft-offline, unpoison, injection, trouble, user-exception, signal,
-        kvm, edac, aer, firmware, lost."""
-        return _KINDS[type(self.what)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DmesgReport:
-    """All that a log tells about errors, in the order in which it began.
-
-    ``lines`` is how many lines were read, ``left_out`` how many events were not kept.
-    """
-
-    events: tuple[LogEvent, ...]
-    lines: int
-    left_out: int = 0
-
-    def of_kind(self, *kinds: str) -> tuple[LogEvent, ...]:
-        """The events of some kinds."""
-        return tuple(event for event in self.events if event.kind in kinds)
-
-    @property
-    def ghes(self) -> tuple[GhesRecord, ...]:
-        """The records of firmware."""
-        return tuple(e.what for e in self.events if isinstance(e.what, GhesRecord))
-
-    @property
-    def memory_failures(self) -> tuple[MemoryFailure, ...]:
-        """The lines of ``memory_failure()`` that name a page."""
-        return tuple(e.what for e in self.events if isinstance(e.what, MemoryFailure))
-
-    @property
-    def trouble(self) -> tuple[TroubleReport, ...]:
-        """The kernel's reports about itself: oopses, panics, warnings, stalls."""
-        return tuple(e.what for e in self.events if isinstance(e.what, TroubleReport))
 
 
 _DROPPED = re.compile(r"\*\* (?P<count>\d{1,19}) printk messages dropped.*")

@@ -5,7 +5,7 @@ Every value is the kernel's rendering of the firmware's bytes; what it did not p
 Numbers are as in the CPER (UEFI 2.11, appendix N); names are the kernel's words for them, which differ
 between kernels.
 
-Source: Linux drivers/firmware/efi/cper.c and cper-arm.c, cper_cxl.c, 6.1 to 7.3.
+Source: Linux drivers/firmware/efi/cper.c, 6.1 to 7.3.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from seabus.arch.kernel_text._dump import read_dump
 from seabus.arch.kernel_text._rows import rows
 from seabus.arch.kernel_text.arm_section import ArmProcessorDetails, read_arm
+from seabus.arch.kernel_text.cxl_section import CxlProtocolDetails, read_cxl
 
 __all__ = [
-    "CxlProtocolDetails",
     "FirmwareDetails",
     "MemoryDetails",
     "PcieDetails",
@@ -110,28 +110,6 @@ class FirmwareDetails:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CxlProtocolDetails:
-    """A CXL protocol error. ``registers`` are the RAS capability's, by the kernel's names."""
-
-    agent_type: int | None = None
-    agent_type_name: str | None = None
-    agent_address: str | None = None
-    rcrb_base_address: int | None = None
-    slot: int | None = None
-    vendor_id: int | None = None
-    device_id: int | None = None
-    sub_vendor_id: int | None = None
-    sub_device_id: int | None = None
-    class_code: int | None = None
-    lower_dw: int | None = None
-    upper_dw: int | None = None
-    capability: bytes = b""
-    dvsec: bytes = b""
-    header_log: bytes = b""
-    registers: Mapping[str, int] = field(default_factory=dict, hash=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class UnknownDetails:
     """A section of a GUID that the kernel does not know. ``guid`` is in the usual order of digits."""
 
@@ -206,27 +184,6 @@ _FIRMWARE = rows(
     r"Record Identifier: (?P<identifier>[0-9a-f-]{1,36})",
     text=("record_type", "identifier"),
 )
-_CXL = rows(
-    r"agent_type: (?P<agent_type>\d{1,3}), (?P<agent_type_name>.+)",
-    r"agent_address: (?P<agent_address>\S{1,20})",
-    rf"rcrb_base_address: (?P<rcrb_base_address>{_HEX})",
-    r"slot: (?P<slot>\d{1,5})",
-    rf"vendor_id: (?P<vendor_id>{_HEX}), device_id: (?P<device_id>{_HEX})",
-    rf"sub_vendor_id: (?P<sub_vendor_id>{_HEX}), sub_device_id: (?P<sub_device_id>{_HEX})",
-    r"class_code: (?P<class_code>[0-9a-f]{4,6})",
-    rf"lower_dw: (?P<lower_dw>{_HEX}), upper_dw: (?P<upper_dw>{_HEX})",
-    text=("agent_type_name", "agent_address"),
-    hexadecimal=("class_code",),
-)
-_CXL_REGISTERS = rows(
-    *(
-        rf"{name}: (?P<{name}>{_HEX})"
-        for name in (
-            *("cxl_ras_uncor_status", "cxl_ras_uncor_mask", "cxl_ras_uncor_severity"),
-            *("cxl_ras_cor_status", "cxl_ras_cor_mask", "cap_control"),
-        )
-    )
-)
 _UNKNOWN = rows(rf"section length: (?P<length>{_HEX})")
 _TLP = rows(r"TLP Header: (?P<words>[0-9a-f]{8}(?: [0-9a-f]{8}){3})", text=("words",))
 
@@ -265,26 +222,11 @@ def _read_firmware(lines: Sequence[str]) -> FirmwareDetails:
     return FirmwareDetails(**_FIRMWARE.read(lines), data=read_dump(lines))
 
 
-def _read_cxl(lines: Sequence[str]) -> CxlProtocolDetails:
-    dumps: dict[str, list[str]] = {"capability": [], "dvsec": [], "header_log": []}
-    current = "capability"
-    for line in lines:
-        current = {"CXL DVSEC:": "dvsec", "Header Log Registers:": "header_log"}.get(line, current)
-        dumps[current].append(line)
-    return CxlProtocolDetails(
-        **_CXL.read(lines),
-        registers=_CXL_REGISTERS.integers(lines),
-        capability=read_dump(dumps["capability"]),
-        dvsec=read_dump(dumps["dvsec"]),
-        header_log=read_dump(dumps["header_log"]),
-    )
-
-
 _READERS: Mapping[str, Callable[[Sequence[str]], SectionDetails]] = {
     "memory error": _read_memory,
     "ARM processor error": read_arm,
     "general processor error": _read_processor,
     "PCIe error": _read_pcie,
     "Firmware Error Record Reference": _read_firmware,
-    "CXL Protocol Error": _read_cxl,
+    "CXL Protocol Error": read_cxl,
 }

@@ -16,7 +16,7 @@ Linux 6.1 to 7.3 are read, and those of later kernels as long as they keep their
 ===================  =================================================================
 :mod:`.line`         a line's context, and events that were lost
 :mod:`.signals`      ``signal:*``
-:mod:`.ras`          ``ras:*``, ``memory_failure:*``
+:mod:`.ras`          ``ras:*``, ``memory_failure:*``; :mod:`.aer` those of PCI Express
 :mod:`.kvm`          ``kvm:*``; :mod:`.kvm_devices` those of what is around a vCPU
 :mod:`.probes`       kprobes, marks, ``printk:console``
 ===================  =================================================================
@@ -25,6 +25,7 @@ Linux 6.1 to 7.3 are read, and those of later kernels as long as they keep their
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
+from seabus.arch.trace.aer import AerEvent
 from seabus.arch.trace.kvm import (
     KvmAccessFault,
     KvmEntry,
@@ -48,7 +49,6 @@ from seabus.arch.trace.kvm_devices import (
 from seabus.arch.trace.line import LostEvents, TraceLine, parse_trace_line
 from seabus.arch.trace.probes import ProbeHit, SeaProbe, console_message, marker_text
 from seabus.arch.trace.ras import (
-    AerEvent,
     ArmEvent,
     ExtlogMemEvent,
     McEvent,
