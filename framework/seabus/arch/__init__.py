@@ -14,11 +14,12 @@ alone. Numbers come from tables that name their source; what cannot be read rais
 :mod:`~seabus.arch.hest`               the ACPI table that says who reports errors, how, and where
 :mod:`~seabus.arch.einj`               the error types that firmware can inject
 :mod:`~seabus.arch.sigbus`             SIGBUS: its codes, and what an agent reports of one
-:mod:`~seabus.arch.trace`              lines of a tracefs ``trace_pipe``
-:mod:`~seabus.arch.kernel_text`        what a kernel prints about errors and about itself
+:mod:`~seabus.arch.siginfo`            the bytes of a ``siginfo_t``; :mod:`.signalfd` those of a signalfd
+:mod:`~seabus.arch.signal_frame`       the AArch64 signal frame: PC, FAR, ESR and all other records
+:mod:`~seabus.arch.trace`              lines of a tracefs ``trace_pipe``, and their events
+:mod:`~seabus.arch.kernel_text`        what a kernel prints about errors and about itself, and whole logs
 :mod:`~seabus.arch.kernel_cper_text`   the lines that Linux prints for an error record
-=====================================  ===================================================================
-"""
+=====================================  ============================================================"""
 
 from seabus.arch.abort_deviations import Deviation, deviations
 from seabus.arch.addresses import (
@@ -78,16 +79,23 @@ from seabus.arch.expected_abort import (
 from seabus.arch.hest import HestTable, decode_hest
 from seabus.arch.kernel_cper_text import linux_lines
 from seabus.arch.kernel_text import (
+    DmesgParser,
+    DmesgReport,
     GhesRecord,
     GhesSection,
     GhesTextParser,
     MemoryFailure,
     find_trouble,
     kernel_message,
+    log_lines,
+    parse_dmesg,
     parse_memory_failure,
 )
 from seabus.arch.malformed import MalformedRecord
 from seabus.arch.sigbus import SIGBUS, BusCode, SigbusInfo
+from seabus.arch.siginfo import SegvCode, Siginfo, decode_siginfo, encode_siginfo
+from seabus.arch.signal_frame import SignalContext, SignalFrame, decode_signal_frame, decode_ucontext
+from seabus.arch.signalfd import SignalfdSiginfo, decode_signalfd_siginfo
 from seabus.arch.trace import (
     LostEvents,
     MemoryFailureEvent,
@@ -95,6 +103,7 @@ from seabus.arch.trace import (
     SignalGenerate,
     TraceLine,
     console_message,
+    parse_trace_event,
     parse_trace_line,
 )
 
@@ -155,13 +164,28 @@ __all__ = [  # noqa: RUF022  # ordered for readers
     "SigbusInfo",
     "BusCode",
     "SIGBUS",
+    "decode_siginfo",
+    "encode_siginfo",
+    "Siginfo",
+    "SegvCode",
+    "decode_signal_frame",
+    "SignalFrame",
+    "decode_ucontext",
+    "SignalContext",
+    "decode_signalfd_siginfo",
+    "SignalfdSiginfo",
     "parse_trace_line",
+    "parse_trace_event",
     "TraceLine",
     "LostEvents",
     "MemoryFailureEvent",
     "SignalGenerate",
     "SeaProbe",
     "console_message",
+    "parse_dmesg",
+    "DmesgReport",
+    "DmesgParser",
+    "log_lines",
     "GhesTextParser",
     "GhesRecord",
     "GhesSection",
