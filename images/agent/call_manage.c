@@ -68,13 +68,15 @@ static int renew(struct call *call)
 	struct memory *memory = call->memory;
 	int advice = memory->plan.shared ? MADV_REMOVE : MADV_DONTNEED;
 
-	if (madvise(call->address, call->order->size, advice))
+	/* What is locked cannot be given up. */
+	if (memory_unlock(call->address, call->order->size) ||
+	    madvise(call->address, call->order->size, advice))
 		return -1;
 	if (memory->plan.writable && memory->plan.fill == FILL_PATTERN)
 		memory_fill(memory, call->order->offset, call->order->size);
 	else
 		*(volatile char *)call->address;
-	return 0;
+	return memory->plan.locked ? memory_lock(call->address, call->order->size) : 0;
 }
 
 void call_manage(struct call *call)
@@ -92,10 +94,10 @@ void call_manage(struct call *call)
 		call_returned(call, madvise(call->address, order->size, order->advice));
 		break;
 	case OP_MLOCK:
-		call_returned(call, mlock(call->address, order->size));
+		call_returned(call, memory_lock(call->address, order->size));
 		break;
 	case OP_MUNLOCK:
-		call_returned(call, munlock(call->address, order->size));
+		call_returned(call, memory_unlock(call->address, order->size));
 		break;
 	case OP_MUNMAP:
 		call_returned(call, munmap(call->address, order->size));

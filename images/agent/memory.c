@@ -214,7 +214,7 @@ static const char *settle(struct memory *memory, int protection)
 	if (!plan->writable || plan->executable)
 		if (mprotect(memory->address, plan->length, protection))
 			return "mprotect";
-	if (plan->locked && mlock(memory->address, plan->length))
+	if (plan->locked && memory_lock(memory->address, plan->length))
 		return "mlock";
 	return NULL;
 }
