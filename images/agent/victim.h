@@ -43,32 +43,50 @@ struct victim {
 	struct seat seats[LIMIT_THREADS];
 };
 
-/* NULL if there is none, or none yet, or it is ending. */
+/* victim.c: NULL if there is none, or none yet, or it is ending. */
 struct victim *victim_find(uint64_t handle);
 
 /* The same, answered with `gone`. */
 struct victim *victim_of(struct request *request, uint64_t handle);
 
+/* In whatever state. */
+struct victim *victim_find_any(uint64_t handle);
+
+/* Whether there is room for one more; if not, the request has been answered. */
+bool victim_admitted(struct request *request, const struct victim_plan *plan);
+void victim_register(struct victim *victim);
+void victim_free(struct victim *victim);
+
+/* What its process's end, and a message from one of its threads, call. */
+void victim_ended(struct child *child, int status);
+void seat_speaks(struct watch *watch);
+
 /* "died" and how. */
 void put_died(struct text *line, int status);
-void put_signal(struct text *line, const char *name, const struct victim_signal *signal);
 
 /* Whether poison may be made here, and physical memory mapped. */
 bool poison_allowed(void);
 void poison_allow(void);
 
-/* victim_plan.c: reads the arguments of `victim`; false if they were wrong, and answered. */
+/* victim_make.c: gives a thread something to do. */
+void seat_send(struct seat *seat, const struct touch_order *order, const int *fds, int fd_count);
+
+/* victim_plan.c: the arguments of `victim`; false if they were wrong, and answered. */
 bool plan_from_request(struct request *request, struct victim_plan *plan);
 
 /* The same for a partner, whose memory is another's. */
 bool partner_plan_from_request(struct request *request, struct victim_plan *plan);
 
-/* victim_touch.c: what a thread answered to what it was told. */
+/* victim_order.c: the arguments of `touch`, but for what depends on the victim; never NULL. */
+const struct op_shape *order_from_request(struct request *request, struct touch_order *order);
+
+/* victim_answer.c: what a thread answered to what it was told. */
 void seat_answered(struct seat *seat, const struct touch_outcome *outcome);
+
 /* The same, of the order that made a partner. */
 void seat_divided(struct seat *seat, const struct touch_outcome *outcome);
 
-/* Gives a thread something to do. */
-void seat_send(struct seat *seat, const struct touch_order *order, const int *fds, int fd_count);
+/* victim_signals.c: all but the closing brace. */
+void put_signal(struct text *line, const char *name, const struct victim_signal *signal);
 
 #endif
