@@ -42,7 +42,7 @@ def requests(folder: Path) -> list[bytes]:
         {"do": "victim", "kind": "code", "pages": 1, "disposition": "block", "mce_kill": "early"},
         {"do": "victim", "kind": "memfd", "pages": 1, "page_size": 4096, "shared": False},
         {"do": "victim", "partner_of": 1, "threads": 2},
-        {"do": "touch", "victim": 1, "offset": 0, "op": "store-pair", "value": "0x%032x" % 3},
+        {"do": "touch", "victim": 1, "offset": 0, "op": "store-pair", "value": "0x1" + "0" * 31},
         {"do": "touch", "victim": 1, "offset": 0, "op": "atomic-add", "size": 8, "thread": 0, "cpu": 0},
         {"do": "touch", "victim": 2, "offset": 0, "op": "sys-vm-read", "target": 1, "size": 9},
         {"do": "touch", "victim": 2, "offset": 0, "op": "sys-ptrace-peek", "target": 1},
