@@ -18,6 +18,13 @@
 
 static struct child *children;
 
+/* Ends of children that nobody had adopted yet. */
+static struct {
+	pid_t pid;
+	int status;
+} strays[16];
+static unsigned int stray_next;
+
 static void reap(pid_t pid, int status)
 {
 	for (struct child **link = &children; *link; link = &(*link)->next) {
@@ -29,6 +36,8 @@ static void reap(pid_t pid, int status)
 			return;
 		}
 	}
+	strays[stray_next % 16].pid = pid;
+	strays[stray_next++ % 16].status = status;
 }
 
 static void on_sigchld(struct watch *watch)
@@ -92,17 +101,42 @@ pid_t child_start(struct child *child, enum child_kind kind,
 	return 0;
 }
 
-void child_keep_only(int fd)
+void child_adopt(struct child *child, pid_t pid, enum child_kind kind,
+		 void (*ended)(struct child *child, int status))
 {
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	child->pid = pid;
+	child->kind = kind;
+	child->ended = ended;
+	for (int i = 0; i < 16; i++)
+		if (strays[i].pid == pid) {
+			strays[i].pid = 0;
+			ended(child, strays[i].status);
+			return;
+		}
+	child->next = children;
+	children = child;
+}
+
+static int ascending(const void *one, const void *other)
+{
+	return *(const int *)one - *(const int *)other;
+}
+
+void child_keep_only(int *fds, int count)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC), from = STDERR_FILENO + 1;
 
 	if (null >= 0) {
 		dup2(null, STDIN_FILENO);
 		dup2(null, STDOUT_FILENO);
 	}
-	if (fd > 3)
-		close_range(3, fd - 1, 0);
-	close_range(fd + 1, ~0U, 0);
+	qsort(fds, count, sizeof(*fds), ascending);
+	for (int i = 0; i < count; i++) {
+		if (fds[i] > from)
+			close_range(from, fds[i] - 1, 0);
+		from = fds[i] + 1;
+	}
+	close_range(from, ~0U, 0);
 }
 
 bool command_allowed(struct ticket ticket)

@@ -31,8 +31,15 @@ void children_begin(void);
 pid_t child_start(struct child *child, enum child_kind kind,
 		  void (*ended)(struct child *child, int status));
 
-/* In a child: gives up every descriptor but this one and standard error. */
-void child_keep_only(int fd);
+/*
+ * A process that is our child though another one forked it. If it has ended
+ * already, `ended` is called here.
+ */
+void child_adopt(struct child *child, pid_t pid, enum child_kind kind,
+		 void (*ended)(struct child *child, int status));
+
+/* In a child: gives up every descriptor but these and standard error. Sorts them. */
+void child_keep_only(int *fds, int count);
 
 /* Whether one more command may run; if not, the request has been answered. */
 bool command_allowed(struct ticket ticket);

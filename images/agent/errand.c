@@ -57,7 +57,7 @@ void errand_run(struct ticket ticket, errand run, const void *details)
 	if (!child_start(&job->child, CHILD_COMMAND, job_ended)) {
 		struct text line;
 
-		child_keep_only(write_end);
+		child_keep_only(&write_end, 1);
 		line = run(ticket, details);
 		pipe_write(write_end, line.bytes, line.length);
 		_exit(0);

@@ -102,8 +102,13 @@ void verb_follow(struct request *request)
 
 void verb_stop(struct request *request)
 {
-	uint64_t stream = need_number(request, "stream", 1, INT64_MAX);
+	uint64_t stream;
 
+	if (may_value(request, "victim")) {
+		stop_loop(request);
+		return;
+	}
+	stream = need_number(request, "stream", 1, INT64_MAX);
 	if (!request_valid(request))
 		return;
 	for (int i = 0; i < LIMIT_STREAMS; i++)

@@ -5,6 +5,8 @@
 
 enum {
 	LIMIT_VICTIMS = 64,
+	LIMIT_THREADS = 8,		/* of each victim */
+	LIMIT_VICTIM_MEMORY = 2047 << 20,	/* bytes, of all of them */
 	LIMIT_STREAMS = 16,
 	LIMIT_COMMANDS = 64,
 	LIMIT_ALARMS = 1024,		/* of all ticks: one a CPU */

@@ -17,7 +17,8 @@ struct watch {
 
 enum {
 	/* Two output pipes a command, then the channel's two ends and SIGCHLD. */
-	WATCHES_MAX = 2 * LIMIT_COMMANDS + LIMIT_STREAMS + LIMIT_VICTIMS + LIMIT_ALARMS + 3,
+	WATCHES_MAX = 2 * LIMIT_COMMANDS + LIMIT_STREAMS + LIMIT_VICTIMS * LIMIT_THREADS +
+		      LIMIT_ALARMS + 3,
 };
 
 void watch_start(struct watch *watch);

@@ -8,6 +8,7 @@
 #include "channel.h"
 #include "child.h"
 #include "loop.h"
+#include "victim.h"
 
 /* Started with some of 0, 1 and 2 closed, a pipe might take their place. */
 static void fill_standard_descriptors(void)
@@ -27,10 +28,15 @@ int main(int argc, char **argv)
 	children_begin();
 	if (argc == 2 && !strcmp(argv[1], "--stdio")) {
 		channel_use_stdio();
+	} else if (argc == 3 && !strcmp(argv[1], "--stdio") && !strcmp(argv[2], "--may-poison")) {
+		poison_allow();
+		channel_use_stdio();
 	} else if (argc == 3 && !strcmp(argv[1], "--port")) {
+		/* Only a guest that was made to suffer has such a port. */
+		poison_allow();
 		channel_use_port(argv[2]);
 	} else {
-		fprintf(stderr, "usage: %s --port NAME | --stdio\n", argv[0]);
+		fprintf(stderr, "usage: %s --port NAME | --stdio [--may-poison]\n", argv[0]);
 		return 2;
 	}
 	loop_run();

@@ -22,6 +22,7 @@ static const struct {
 	{ "kill", verb_kill },
 	{ "pagemap", verb_pagemap },
 	{ "read", verb_read },
+	{ "signals", verb_signals },
 	{ "stop", verb_stop },
 	{ "threads", verb_threads },
 	{ "tick", verb_tick },
@@ -146,6 +147,18 @@ uint64_t may_number(struct request *request, const char *name, uint64_t least, u
 	return value ? as_number(request, name, value, least, most) : otherwise;
 }
 
+/* The digits after "0x", or 0 if it is not all hexadecimal. */
+static size_t hex_digits(const struct json_value *value)
+{
+	size_t digits;
+
+	/* strtoull() alone would take spaces, signs and what it cannot hold. */
+	if (value->type != JSON_STRING || strncmp(value->string.bytes, "0x", 2))
+		return 0;
+	digits = strspn(value->string.bytes + 2, "0123456789abcdefABCDEF");
+	return digits + 2 == value->string.length ? digits : 0;
+}
+
 uint64_t need_hex(struct request *request, const char *name)
 {
 	const struct json_value *value = need_value(request, name);
@@ -155,14 +168,28 @@ uint64_t need_hex(struct request *request, const char *name)
 		return 0;
 	if (value->type == JSON_INTEGER)
 		return value->integer;
-	/* strtoull() alone would take spaces, signs and what it cannot hold. */
-	if (value->type == JSON_STRING && !strncmp(value->string.bytes, "0x", 2)) {
-		digits = strspn(value->string.bytes + 2, "0123456789abcdefABCDEF");
-		if (digits && digits <= 16 && digits + 2 == value->string.length)
-			return strtoull(value->string.bytes, NULL, 16);
-	}
+	digits = hex_digits(value);
+	if (digits && digits <= 16)
+		return strtoull(value->string.bytes, NULL, 16);
 	request_wrong(request, name, "an integer of 64 bits or such a \"0x...\" string");
 	return 0;
+}
+
+void need_wide_hex(struct request *request, const char *name, uint64_t value[2])
+{
+	const struct json_value *given = may_value(request, name);
+	size_t digits = given ? hex_digits(given) : 0;
+	char *low;
+
+	value[1] = 0;
+	if (digits <= 16 || digits > 32) {
+		value[0] = need_hex(request, name);
+		return;
+	}
+	low = given->string.bytes + given->string.length - 16;
+	value[0] = strtoull(low, NULL, 16);
+	*low = '\0';
+	value[1] = strtoull(given->string.bytes, NULL, 16);
 }
 
 static const char *as_string(struct request *request, const char *name,

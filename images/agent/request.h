@@ -39,6 +39,8 @@ uint64_t need_number(struct request *request, const char *name, uint64_t least, 
 uint64_t may_number(struct request *request, const char *name, uint64_t least, uint64_t most,
 		    uint64_t otherwise);
 uint64_t need_hex(struct request *request, const char *name);
+/* Up to 128 bits, the low ones first. Changes the argument: take it once. */
+void need_wide_hex(struct request *request, const char *name, uint64_t value[2]);
 const char *need_string(struct request *request, const char *name);
 const char *may_string(struct request *request, const char *name);
 struct bytes need_bytes(struct request *request, const char *name);

@@ -173,6 +173,19 @@ void put_hex(struct text *text, const char *name, uint64_t value)
 	add(text, digits);
 }
 
+void put_wide_hex(struct text *text, const char *name, const uint64_t value[2])
+{
+	char digits[40];
+
+	if (!value[1]) {
+		put_hex(text, name, value[0]);
+		return;
+	}
+	put_name(text, name);
+	snprintf(digits, sizeof(digits), "\"0x%" PRIx64 "%016" PRIx64 "\"", value[1], value[0]);
+	add(text, digits);
+}
+
 void put_string(struct text *text, const char *name, const char *value)
 {
 	put_name(text, name);

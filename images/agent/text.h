@@ -28,6 +28,7 @@ void put_bool(struct text *text, const char *name, bool value);
 void put_number(struct text *text, const char *name, uint64_t value);
 void put_signed(struct text *text, const char *name, int64_t value);
 void put_hex(struct text *text, const char *name, uint64_t value);
+void put_wide_hex(struct text *text, const char *name, const uint64_t value[2]);
 void put_string(struct text *text, const char *name, const char *value);
 void put_base64(struct text *text, const char *name, const void *bytes, size_t length);
 

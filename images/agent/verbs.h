@@ -18,8 +18,10 @@ void verb_write(struct request *request);
 void verb_follow(struct request *request);	/* follow.c */
 void verb_stop(struct request *request);
 void verb_pagemap(struct request *request);	/* pagemap.c */
-void verb_victim(struct request *request);	/* victim.c */
-void verb_touch(struct request *request);
-void verb_end(struct request *request);
+void verb_victim(struct request *request);	/* victim_make.c */
+void verb_end(struct request *request);		/* victim.c */
+void verb_touch(struct request *request);	/* victim_touch.c */
+void stop_loop(struct request *request);	/* `stop` of a victim */
+void verb_signals(struct request *request);	/* victim_signals.c */
 
 #endif

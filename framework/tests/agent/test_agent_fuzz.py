@@ -38,6 +38,19 @@ def requests(folder: Path) -> list[bytes]:
         {"do": "touch", "victim": 1, "offset": 8, "op": "write", "size": 4, "value": "0x1"},
         {"do": "touch", "victim": 2, "offset": 8, "op": "read", "size": 8},
         {"do": "end", "victim": 3},
+        {"do": "victim", "kind": "shmem", "pages": 2, "threads": 2, "cpu": 0, "locked": False},
+        {"do": "victim", "kind": "code", "pages": 1, "disposition": "block", "mce_kill": "early"},
+        {"do": "victim", "kind": "memfd", "pages": 1, "page_size": 4096, "shared": False},
+        {"do": "victim", "partner_of": 1, "threads": 2},
+        {"do": "touch", "victim": 1, "offset": 0, "op": "store-pair", "value": "0x1" + "0" * 31},
+        {"do": "touch", "victim": 1, "offset": 0, "op": "atomic-add", "size": 8, "thread": 0, "cpu": 0},
+        {"do": "touch", "victim": 2, "offset": 0, "op": "sys-vm-read", "target": 1, "size": 9},
+        {"do": "touch", "victim": 2, "offset": 0, "op": "sys-ptrace-peek", "target": 1},
+        {"do": "touch", "victim": 2, "op": "madvise", "advice": "dontneed", "size": 4096},
+        {"do": "touch", "victim": 1, "op": "mremap"},
+        {"do": "touch", "victim": 1, "offset": 0, "op": "read", "size": 4, "loop": True},
+        {"do": "stop", "victim": 1, "thread": 0},
+        {"do": "signals", "victim": 1, "since": 0},
     ]
     return [json.dumps({"id": i, **value}).encode() for i, value in enumerate(values, 1)]
 
