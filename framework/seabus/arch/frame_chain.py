@@ -11,7 +11,7 @@ Source: Linux arch/arm64/include/uapi/asm/sigcontext.h. The checks are those of 
 
 from typing import Final
 
-from seabus.arch._layout import Slot, read
+from seabus.arch._slots import Slot, read
 from seabus.arch.frame_records import KNOWN_MAGICS, ExtraRecord, FrameRecord, read_record
 from seabus.arch.malformed import MalformedRecord
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from seabus.arch._layout import Slot, read
+from seabus.arch._slots import Slot, read
 from seabus.arch.malformed import MalformedRecord
 
 __all__ = [

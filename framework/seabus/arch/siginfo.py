@@ -20,7 +20,6 @@ Source: Linux include/uapi/asm-generic/siginfo.h.
 from dataclasses import dataclass, field
 from typing import Final
 
-from seabus.arch._layout import Slot, cut, pack, read
 from seabus.arch._siginfo_layout import (
     FAULTS,
     LSB_BITS,
@@ -34,6 +33,7 @@ from seabus.arch._siginfo_layout import (
     signed,
     unsigned,
 )
+from seabus.arch._slots import Slot, cut, pack, read
 from seabus.arch.malformed import MalformedRecord
 from seabus.arch.sigbus import SIGBUS, BusCode, SigbusInfo
 

@@ -19,8 +19,8 @@ Source: Linux arch/arm64/include/uapi/asm/ucontext.h, sigcontext.h; arch/arm64/k
 from dataclasses import dataclass
 from typing import Final
 
-from seabus.arch._layout import Slot, cut, read
 from seabus.arch._siginfo_layout import SIGINFO_SIZE
+from seabus.arch._slots import Slot, cut, read
 from seabus.arch.frame_chain import read_records
 from seabus.arch.frame_records import EsrRecord, FrameRecord
 from seabus.arch.sigbus import SigbusInfo

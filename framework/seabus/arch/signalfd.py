@@ -11,7 +11,6 @@ SIGBUS BUS_MCEERR_AO at 0xffff80001000, 4096 bytes: memory error found, action o
 from dataclasses import dataclass
 from typing import Self
 
-from seabus.arch._layout import Slot, pack, read
 from seabus.arch._siginfo_layout import (
     FAULTS,
     LSB_BITS,
@@ -22,6 +21,7 @@ from seabus.arch._siginfo_layout import (
     signed,
     unsigned,
 )
+from seabus.arch._slots import Slot, pack, read
 from seabus.arch.malformed import MalformedRecord
 from seabus.arch.sigbus import SigbusInfo
 

@@ -79,10 +79,10 @@ class Stage:
 
     # Before the fault
 
-    async def victim(self, *, level: Level = "L2", pages: int = 1, kind: str = "anon") -> Victim:
+    async def victim(self, *, level: Level = "L2", **options: Any) -> Victim:  # noqa: ANN401 - Victim.make's
         """A process that owns memory; the first at a level brings a bystander, who must stay well."""
         agent = self.agent(level)
-        wanted = [Victim.make(agent, pages=pages, kind=kind)]
+        wanted = [Victim.make(agent, **options)]
         if all(bystander.agent is not agent for bystander in self._bystanders):
             wanted.append(Victim.make(agent))
         victim, *bystanders = await asyncio.gather(*wanted)
