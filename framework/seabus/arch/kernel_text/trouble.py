@@ -39,6 +39,8 @@ _TROUBLE = tuple(
         ("call trace", r"Call [Tt]race:"),
     )
 )
+# Nearly all lines are none: one pattern says so.
+_ANY = re.compile("|".join(f"(?:{pattern.pattern})" for _kind, pattern in _TROUBLE))
 
 #: What :func:`find_trouble` may return.
 TROUBLE_KINDS = tuple(dict.fromkeys(kind for kind, _pattern in _TROUBLE))
@@ -59,4 +61,6 @@ def find_trouble(line: str) -> str | None:
 
 def trouble_of(message: str) -> str | None:
     """The same for a message that was already taken out of its line."""
+    if not _ANY.match(message):
+        return None
     return next((kind for kind, pattern in _TROUBLE if pattern.match(message)), None)
