@@ -13,6 +13,8 @@ import platformdirs
 from seabus.errors import HostError
 
 _APP = "seabus"
+#: Of a runtime folder, so that the path of a socket in a run folder below it is not too long.
+_LONGEST = 50
 
 
 def cache() -> Path:
@@ -36,8 +38,9 @@ def running() -> Path:
     Not under the home folder: a unix socket's path has room for 107 bytes, and a home may be long
     or on a network file system.
     """
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    base = Path(runtime) if runtime and Path(runtime).is_dir() else Path(tempfile.gettempdir())
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    usable = Path(runtime).is_dir() and 0 < len(os.fsencode(runtime)) <= _LONGEST
+    base = Path(runtime) if usable else Path(tempfile.gettempdir())
     folder = base / f"seabus-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     _must_be_private(folder)

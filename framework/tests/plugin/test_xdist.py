@@ -8,7 +8,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -18,6 +20,15 @@ from seabus import folders
 from seabus.machine import run_folder
 
 pytestmark = pytest.mark.emulated
+
+
+@pytest.fixture
+def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A folder of our own for what runs, so that others' runs are not mistaken for ours."""
+    with tempfile.TemporaryDirectory(prefix="sb-") as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        yield
+
 
 FOUR = """
     import os, pathlib, pytest
@@ -43,9 +54,8 @@ def test_every_way_to_share_the_work(
     assert all(Path(folder, "result.json").exists() for folder in folders)
 
 
-def test_a_killed_worker_costs_one_test(suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(suite.path / "run"))
-    (suite.path / "run").mkdir()
+@pytest.mark.usefixtures("runtime")
+def test_a_killed_worker_costs_one_test(suite: pytest.Pytester) -> None:
     suite.makepyfile(
         """
         import os, signal
@@ -71,9 +81,8 @@ def test_a_killed_worker_costs_one_test(suite: pytest.Pytester, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("words", [[], ["-n", "2"]])
-def test_ctrl_c(suite: pytest.Pytester, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(suite.path / "run"))
-    (suite.path / "run").mkdir()
+@pytest.mark.usefixtures("runtime")
+def test_ctrl_c(suite: pytest.Pytester, words: list[str]) -> None:
     suite.makepyfile(
         """
         import pathlib, time
