@@ -21,6 +21,7 @@ _TESTS = _ROOT / "framework" / "tests" / "arch"
 _CORPUS = _TESTS / "corpus"
 _MOST_MIB = 64
 _SECONDS_AN_INPUT = 2
+_LENGTHS = {"frame": 6144}  # a signal frame is that long
 _KEEP = 250  # a corpus is read by people and by every test run
 
 
@@ -52,7 +53,12 @@ def _drive(name: str, folder: str, runs: int, seed: int) -> None:
             if grown > _MOST_MIB:
                 raise MemoryError(f"{grown} MiB more than at the start")
 
-    words = [f"-runs={runs}", f"-seed={seed}", "-max_len=2048", f"-timeout={_SECONDS_AN_INPUT}"]
+    words = [
+        f"-runs={runs}",
+        f"-seed={seed}",
+        f"-max_len={_LENGTHS.get(name, 2048)}",
+        f"-timeout={_SECONDS_AN_INPUT}",
+    ]
     words += ["-print_final_stats=1", f"-artifact_prefix={folder}/", folder]
     atheris.Setup([name, *words, str(_CORPUS / name)], one)
     atheris.Fuzz()

@@ -14,6 +14,7 @@ from rich.text import Text
 from seabus.arch.cper import decode_record, describe, remarks
 from seabus.arch.esr import Syndrome, decode_esr
 from seabus.arch.malformed import MalformedRecord
+from seabus.cli import decode_log
 from seabus.cli.record_input import FORMS, read_record
 from seabus.errors import UsageError
 
@@ -33,7 +34,7 @@ examples:
 def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser action is private
     parser = commands.add_parser(
         "decode",
-        help="decode a syndrome or an error record",
+        help="decode a syndrome, an error record or a kernel log",
         description="Decode formats of the architecture, field by field, each with its source.",
     )
     kinds = parser.add_subparsers(dest="kind", metavar="KIND", required=True)
@@ -62,6 +63,8 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser a
     cper.add_argument("--all", action="store_true", help="also fields the record does not declare valid")
     cper.add_argument("--json", action="store_true", help="one object")
     cper.set_defaults(main=_cper)
+
+    decode_log.add_parser(kinds)
 
 
 def _esr(arguments: argparse.Namespace) -> int:

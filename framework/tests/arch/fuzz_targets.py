@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Final
 
@@ -13,7 +14,12 @@ from seabus.arch import linux_lines
 from seabus.arch.cper import StatusBlock, decode_record, describe, remarks
 from seabus.arch.esr import decode_esr
 from seabus.arch.hest import decode_hest
+from seabus.arch.kernel_text import GhesRecord, log_lines, parse_dmesg
 from seabus.arch.malformed import MalformedRecord
+from seabus.arch.siginfo import decode_siginfo
+from seabus.arch.signal_frame import decode_signal_frame
+from seabus.arch.signalfd import decode_signalfd_siginfo
+from seabus.arch.trace import TraceLine, parse_trace_event, parse_trace_line
 
 
 def esr(data: bytes) -> None:
@@ -54,4 +60,39 @@ def hest(data: bytes) -> None:
     assert data.startswith(table.encode())
 
 
-TARGETS: Final[dict[str, Callable[[bytes], None]]] = {"esr": esr, "cper": cper, "hest": hest}
+def log(data: bytes) -> None:
+    """Any bytes are a log; nothing is found where nothing is."""
+    report = parse_dmesg(log_lines([data]))
+    assert report.lines <= data.count(b"\n") + 1
+    for event in report.events:
+        assert 1 <= event.line <= report.lines
+        if isinstance(event.what, GhesRecord):
+            assert all(section.details is None or section.kind for section in event.what.sections)
+
+
+def trace(data: bytes) -> None:
+    """Any text is a line of a trace, or none."""
+    for raw in data.split(b"\n"):
+        line = parse_trace_line(raw.decode(errors="backslashreplace"))
+        if isinstance(line, TraceLine):
+            parse_trace_event(line)
+
+
+def frame(data: bytes) -> None:
+    """A signal frame, a siginfo, or a typed error."""
+    with contextlib.suppress(MalformedRecord):
+        decode_signal_frame(data).sigbus()
+    with contextlib.suppress(MalformedRecord):
+        decode_siginfo(data)
+    with contextlib.suppress(MalformedRecord):
+        decode_signalfd_siginfo(data)
+
+
+TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
+    "esr": esr,
+    "cper": cper,
+    "hest": hest,
+    "log": log,
+    "trace": trace,
+    "frame": frame,
+}
