@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from seabus.arch.sigbus import BusCode
-from seabus.faults.record import MemoryRecord
+from seabus.faults.record import MemoryRecord, SectionRecord
 from seabus.guest.translate import Addresses
 from seabus.judge.expectation import Expectation, Link
 
@@ -178,6 +178,19 @@ def signals_process(address: int, *, tid: int, lsb: int = 12) -> list[Expectatio
             after=(PROCESS_SIGNALLED,), code=int(BusCode.BUS_MCEERR_AR), address=address, lsb=lsb, tid=tid
         ),
     ]
+
+
+def logs(record: SectionRecord, *, physical_address: int | None = None) -> Expectation:
+    """The host's kernel logs a record of another kind.
+
+    :param physical_address: the address that the kernel's text names, if the record's kind has one.
+    """
+    return RECORD(
+        source=SOURCE_QMP,
+        severity=record.severity.name.lower().replace("informational", "info"),
+        physical_address=physical_address,
+        fru_id=str(record.nonce),
+    )
 
 
 def _told(record: MemoryRecord) -> dict[str, Any]:

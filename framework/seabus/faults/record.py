@@ -10,7 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from seabus.arch.addresses import HostPhysical
-from seabus.arch.cper import Severity, memory_error_record
+from seabus.arch.cper import (
+    SECTION_TYPES,
+    DataEntry,
+    Section,
+    Severity,
+    StatusBlock,
+    memory_error_record,
+)
 from seabus.channel.qmp import Qmp
 from seabus.errors import CapabilityError, MachineError
 from seabus.faults.fault import Receipt
@@ -25,21 +32,49 @@ _KEPT: Final = "record.cper"
 
 
 @dataclass(frozen=True, kw_only=True)
-class MemoryRecord:
-    """A firmware record: the platform reports a memory error at a page of L1.
-
-    It is *only* a record. No RAM is damaged: the host kernel poisons the page because it believes firmware.
+class _Record:
+    """What all firmware records have in common.
 
     :param nonce: the FRU id the record carries; it is what a receipt is recognised by.
     """
 
-    address: HostPhysical
     nonce: uuid.UUID = field(default_factory=uuid.uuid4)
     severity: Severity = Severity.RECOVERABLE
     level: Level = "L0"
 
     def encoded(self) -> bytes:
         """The generic error status block that L0's firmware would leave (ACPI 6.5, 18.3.2.7.1)."""
+        raise NotImplementedError
+
+    async def put_in(self, world: World) -> None:
+        data = self.encoded()
+        (world.artefacts / _KEPT).write_bytes(data)
+        await inject(world.qmp, data)
+
+    def receipt(self, event: Event) -> Receipt | None:
+        """L1's own report of this very record."""
+        if event.level != "L1" or event.kind != "ghes" or event.fields["fru_id"] != str(self.nonce):
+            return None
+        return Receipt(
+            witness=f"L1 {event.witness}",
+            facts={
+                "nonce": str(self.nonce),
+                "source": event.fields["source"],
+                "address": f"{event.fields['physical_address'] or 0:#x}",
+            },
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryRecord(_Record):
+    """A firmware record: the platform reports a memory error at a page of L1.
+
+    It is *only* a record. No RAM is damaged: the host kernel poisons the page because it believes firmware.
+    """
+
+    address: HostPhysical
+
+    def encoded(self) -> bytes:
         return bytes(
             memory_error_record(
                 self.address, severity=self.severity, fru_id=self.nonce, fru_text=_FRU_TEXT
@@ -55,27 +90,33 @@ class MemoryRecord:
             "nonce": str(self.nonce),
         }
 
-    async def put_in(self, world: World) -> None:
-        data = self.encoded()
-        (world.artefacts / _KEPT).write_bytes(data)
-        await inject(world.qmp, data)
-
     def receipt(self, event: Event) -> Receipt | None:
         """L1's own report of this very record; or, where that is rate-limited, what it did to this page."""
-        if event.level != "L1":
-            return None
-        if event.kind == "memory_failure" and event.fields["pfn"] == self.address.pfn:
+        if event.level == "L1" and event.kind == "memory_failure" and event.fields["pfn"] == self.address.pfn:
             return Receipt(witness=f"L1 {event.witness}", facts={"pfn": hex(self.address.pfn)})
-        if event.kind != "ghes" or event.fields["fru_id"] != str(self.nonce):
-            return None
-        return Receipt(
-            witness=f"L1 {event.witness}",
-            facts={
-                "nonce": str(self.nonce),
-                "source": event.fields["source"],
-                "address": f"{event.fields['physical_address'] or 0:#x}",
-            },
+        return super().receipt(event)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SectionRecord(_Record):
+    """A firmware record with sections of any kind, one entry each."""
+
+    sections: tuple[Section, ...]
+
+    def encoded(self) -> bytes:
+        entries = tuple(
+            DataEntry(section=section, severity=self.severity, fru_id=self.nonce, fru_text=_FRU_TEXT)
+            for section in self.sections
         )
+        return StatusBlock(severity=self.severity, entries=entries).encode()
+
+    def described(self) -> Mapping[str, Any]:
+        return {
+            "kind": "record",
+            "sections": [SECTION_TYPES.get(section.guid, str(section.guid)) for section in self.sections],
+            "severity": self.severity.name.lower(),
+            "nonce": str(self.nonce),
+        }
 
 
 async def check(qmp: Qmp) -> None:

@@ -136,6 +136,9 @@ class TraceWitness:
         """A mark: a barrier of ours, or a line of the VMM's exception log."""
         text = line.text.strip()
         if text.startswith(_BARRIER):
+            # The kernel marks no end of a record; by now nothing more of one can come.
+            for record in self._ghes.finish():
+                yield self._event(line, "kernel-log", "ghes", **ghes_fields(record))
             yield self._event(line, "seabus", "note")
         elif found := _EXCEPTION["what"].search(text):
             self._exceptions[line.pid] = {"exception": found[2], "vcpu": int(found[3])}
