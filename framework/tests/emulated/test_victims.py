@@ -15,6 +15,7 @@ from seabus.arch.addresses import HostPhysical
 from seabus.arch.sigbus import SIGBUS, BusCode, SigbusInfo
 from seabus.channel.agent import Agent
 from seabus.errors import AgentError
+from seabus.guest.disk import mount_disk
 from seabus.guest.touch import Op, Touch
 from seabus.guest.victim import Victim
 from seabus.plugin import Worlds
@@ -184,6 +185,35 @@ def test_a_poisoned_file_page_is_an_io_error(seabus_worlds: Worlds) -> None:
         with pytest.raises(AgentError) as failed:
             await world.l2.read("/tmp/file")
         assert failed.value.errno == errno.EIO
+
+    seabus_worlds.run(play)
+
+
+def test_a_clean_page_of_a_disk_is_read_again(seabus_worlds: Worlds) -> None:
+    async def play(world: World) -> None:
+        victim = await Victim.make(world.l2, kind="file", path=await mount_disk(world.l2), pages=2)
+        assert (await victim.touch()).intact
+        injected = await poison(victim)
+        assert (injected.result, injected.signal) == (0, None)
+        assert (await victim.touch()).intact
+        assert (await victim.touch(op="sys-pread")).intact
+        assert (await victim.signals()).count == 0
+
+    seabus_worlds.run(play)
+
+
+def test_a_dirty_page_of_a_disk_is_lost_and_that_is_said_once(seabus_worlds: Worlds) -> None:
+    async def play(world: World) -> None:
+        path = await mount_disk(world.l2)
+        victim = await Victim.make(world.l2, kind="file", path=path, pages=2, dirty=True)
+        assert_consumed((await poison(victim)).signal, int(victim.address))
+        assert_consumed((await victim.touch()).signal, int(victim.address))
+        assert (await victim.touch(offset=PAGE)).intact
+        assert (await victim.touch(op="msync")).errno == errno.EIO
+        assert (await victim.touch(op="msync")).result == 0
+        other = await mount_disk(world.l2, "/run/other-disk")
+        assert (await victim.touch(op="sys-direct-write", path=other)).errno == errno.EFAULT
+        assert (await victim.touch(op="sys-direct-write", path=other, offset=PAGE)).result == PAGE
 
     seabus_worlds.run(play)
 
