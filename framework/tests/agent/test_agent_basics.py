@@ -269,7 +269,7 @@ def test_command_line(agent_program: Path) -> None:
 def test_a_disk_that_cannot_be(agent_program: Path, tmp_path: Path) -> None:
     """Nothing is ever mounted on this machine: the folder is a file."""
     (tmp_path / "file").write_bytes(b"")
-    argv = [*HARMLESS, agent_program, "--disk", tmp_path / "file" / "folder"]
+    argv: list[str | Path] = [*HARMLESS, agent_program, "--disk", tmp_path / "file" / "folder"]
     done = subprocess.run(argv, capture_output=True, check=False)
     assert done.returncode == 1
     assert done.stderr
