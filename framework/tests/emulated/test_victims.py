@@ -245,7 +245,7 @@ def test_every_process_that_maps_a_page_is_told(seabus_worlds: Worlds) -> None:
         deaf = await origin.partner(mce_kill="early", disposition="ignore")
         assert (await early.touch(op="mce-kill", policy="early", thread=2)).result == 0
         assert (await poison(origin)).result == 0
-        (told,) = (await early.signals()).signals
+        (told,) = (await early.heard()).signals
         assert (told.info.code, told.touching) == (BusCode.BUS_MCEERR_AO, False)
         assert (told.info.address, told.info.lsb) == (int(early.address), 12)
         assert told.info.tid == early.tids[2]
@@ -280,7 +280,7 @@ def test_a_loop_ends_as_its_page_goes_bad(seabus_worlds: Worlds) -> None:
         victim = await Victim.make(world.l2, threads=2)
         async with victim.looping(thread=1) as loop:
             assert (await poison(victim)).result == 0
-            ended = await loop.stop()
+            ended = await loop.ended()
         assert_consumed(ended.signal, int(victim.address))
         assert ended.signal is not None
         assert ended.signal.tid == victim.tids[1]
