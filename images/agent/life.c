@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A victim process: owns memory, touches it when told, and tells what that did to it.
+// A victim process: its memory, its threads, and how it divides into two.
 #define _GNU_SOURCE
 #include "life.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,9 +15,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "access.h"
-#include "call.h"
 #include "memory.h"
+#include "touch.h"
 #include "trap.h"
 
 enum { FDS_MAX = LIMIT_THREADS + 1 };
@@ -28,105 +26,6 @@ static struct victim_log *log_;
 static struct memory memory;
 static pthread_barrier_t all_started;
 static pid_t tids[LIMIT_THREADS];
-
-struct access {
-	const struct touch_order *order;
-	struct touch_outcome *outcome;
-	uint32_t thread;
-};
-
-static bool differs(const struct touch_order *order, const uint64_t value[2])
-{
-	return order->has_expected && (value[0] != order->expected[0] ||
-				       (order->size == 16 && value[1] != order->expected[1]));
-}
-
-/* One access, or one after the other until told to stop. */
-static void make_accesses(void *argument)
-{
-	struct access *access = argument;
-	const struct touch_order *order = access->order;
-	struct touch_outcome *outcome = access->outcome;
-	_Atomic uint64_t *accesses = &log_->threads[access->thread].accesses;
-	char *address = memory.address + order->offset;
-
-	do {
-		uint64_t value[2] = { order->value[0], order->value[1] };
-		int64_t result = access_make(order->op, address, order->size, value);
-
-		if (result < 0) {
-			outcome->error = -result;
-			return;
-		}
-		outcome->result = result;
-		outcome->value[0] = value[0];
-		outcome->value[1] = value[1];
-		outcome->wrong += differs(order, value);
-		atomic_fetch_add_explicit(accesses, 1, memory_order_relaxed);
-	} while (order->loop && !atomic_load(&log_->threads[access->thread].stop));
-	outcome->has_value = op_shape(order->op)->effect != EFFECT_NONE &&
-			     op_shape(order->op)->effect != EFFECT_ZERO;
-}
-
-static void make_call(void *argument)
-{
-	struct call *call = argument;
-
-	if (call->order->op < OP_SYS_VM_READ)
-		call_transfer(call);
-	else if (call->order->op < OP_SYS_FUTEX_WAIT)
-		call_peer(call);
-	else if (call->order->op < OP_SYS_FORK)
-		call_futex(call);
-	else
-		call_manage(call);
-}
-
-static bool pin(int cpu)
-{
-	cpu_set_t cpus;
-
-	if (cpu < 0)
-		return true;
-	CPU_ZERO(&cpus);
-	CPU_SET(cpu, &cpus);
-	return !sched_setaffinity(0, sizeof(cpus), &cpus);
-}
-
-static void touch(uint32_t thread, const struct touch_order *order, struct touch_outcome *outcome)
-{
-	struct access access = { .order = order, .outcome = outcome, .thread = thread };
-	struct call call = { .order = order, .memory = &memory,
-			     .address = memory.address + order->offset };
-	uint64_t start;
-
-	if (trap_pending(order->told, &outcome->signal)) {
-		outcome->mono_ns = outcome->signal.mono_ns;
-		return;
-	}
-	if (!pin(order->cpu)) {
-		outcome->error = errno;
-		outcome->done = true;
-		outcome->mono_ns = trap_now();
-		return;
-	}
-	start = trap_now();
-	if (op_is_access(order->op)) {
-		outcome->done = trap_guard(TRAP_ACCESS, make_accesses, &access,
-					   &outcome->signal);
-		outcome->accesses = atomic_load(&log_->threads[thread].accesses);
-	} else {
-		outcome->done = trap_guard(TRAP_CALL, make_call, &call, &outcome->signal);
-		outcome->error = call.error;
-		outcome->result = call.result;
-		outcome->has_value = call.has_value;
-		outcome->value[0] = call.value[0];
-	}
-	outcome->mono_ns = outcome->signal.signo ? outcome->signal.mono_ns : trap_now();
-	outcome->ns = trap_now() - start;
-	if (order->op == OP_MREMAP)
-		outcome->value[0] = (uintptr_t)memory.address;
-}
 
 static struct victim_log *map_log(int fd)
 {
@@ -179,7 +78,7 @@ static void settle(struct victim_ready *ready)
 
 	trap_begin(log_, self.disposition);
 	trap_thread(self.disposition);
-	if (!pin(self.cpu))
+	if (!touch_pin(self.cpu))
 		fail(ready, "sched_setaffinity", errno);
 	else if (self.mce_kill >= 0 &&
 		 prctl(PR_MCE_KILL, PR_MCE_KILL_SET, self.mce_kill, 0, 0))
@@ -281,7 +180,7 @@ static _Noreturn void serve(uint32_t thread)
 		if (order.op == OP_PARTNER)
 			make_partner(&order.partner, &outcome);
 		else
-			touch(thread, &order, &outcome);
+			touch(&memory, log_, thread, &order, &outcome);
 		send(self.sockets[thread], &outcome, sizeof(outcome), MSG_NOSIGNAL);
 	}
 }

@@ -7,6 +7,7 @@
 
 #include "channel.h"
 #include "child.h"
+#include "disk.h"
 #include "loop.h"
 #include "victim.h"
 
@@ -25,6 +26,8 @@ static void fill_standard_descriptors(void)
 int main(int argc, char **argv)
 {
 	fill_standard_descriptors();
+	if (argc == 3 && !strcmp(argv[1], "--disk"))
+		return disk_begin(argv[2]);
 	children_begin();
 	if (argc == 2 && !strcmp(argv[1], "--stdio")) {
 		channel_use_stdio();
@@ -36,7 +39,7 @@ int main(int argc, char **argv)
 		poison_allow();
 		channel_use_port(argv[2]);
 	} else {
-		fprintf(stderr, "usage: %s --port NAME | --stdio [--may-poison]\n", argv[0]);
+		fprintf(stderr, "usage: %s --port NAME | --stdio [--may-poison] | --disk FOLDER\n", argv[0]);
 		return 2;
 	}
 	loop_run();

@@ -237,6 +237,17 @@ class Victim:
         """
         return Heard.from_reply(await self.agent.request("signals", victim=self.handle, since=since))
 
+    async def heard(self, count: int = 1) -> Heard:
+        """The same, once there have been ``count`` of them in all, or the victim is dead.
+
+        :raises DeadlineError: there were fewer in the time of one step of a fault's chain.
+        """
+        async with deadline(STEP, f"victim {self.pid} to hear {count} signal(s)"):
+            while True:
+                heard = await self.signals()
+                if heard.count >= count or heard.died is not None:
+                    return heard
+
     async def moved(self) -> Victim:
         """Itself, its memory at another address: mremap(2).
 
@@ -287,6 +298,14 @@ class Loop:
     async def accesses(self) -> int:
         """How many have gone through by now."""
         return (await self.victim.signals()).threads[self.thread].accesses
+
+    async def ended(self) -> Touch:
+        """What ended it by itself: a signal, or the victim's death.
+
+        :raises DeadlineError: nothing did in the time of one step of a fault's chain.
+        """
+        async with deadline(STEP, f"the loop of victim {self.victim.pid} to meet a signal"):
+            return await asyncio.shield(self.task)
 
     async def stop(self) -> Touch:
         """End it, unless a signal has; what came of it: ``accesses``, ``wrong``, ``signal``."""

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.agent.conftest import HARMLESS
+
 if TYPE_CHECKING:
     from tests.agent.conftest import Agent
 
@@ -260,3 +262,14 @@ def test_end_of_input_is_a_clean_exit_with_all_said(agent_program: Path) -> None
 
 def test_command_line(agent_program: Path) -> None:
     assert subprocess.run([agent_program], capture_output=True, check=False).returncode == 2
+    for wrong in (["--stdio", "--poison"], ["--may-poison"], ["--disk"]):
+        assert subprocess.run([agent_program, *wrong], capture_output=True, check=False).returncode == 2
+
+
+def test_a_disk_that_cannot_be(agent_program: Path, tmp_path: Path) -> None:
+    """Nothing is ever mounted on this machine: the folder is a file."""
+    (tmp_path / "file").write_bytes(b"")
+    argv: list[str | Path] = [*HARMLESS, agent_program, "--disk", tmp_path / "file" / "folder"]
+    done = subprocess.run(argv, capture_output=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr

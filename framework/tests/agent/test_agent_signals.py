@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from typing import TYPE_CHECKING, Any
@@ -244,6 +245,16 @@ def test_an_origin_killed_while_it_divides(agent: Agent) -> None:
             assert reply["error"]["kind"] == "gone"
         agent.ok("end", victim=made["victim"])
     assert len([agent.ok("victim", kind="anon", pages=1) for _ in range(64)]) == 64
+
+
+def test_partners_that_cannot_live_leave_nothing(agent: Agent) -> None:
+    """They end as soon as they have said so, often before the agent has looked."""
+    made = agent.ok("victim", kind="shmem", pages=1)
+    for _ in range(100):
+        reply = agent.reply(agent.send("victim", partner_of=made["victim"], cpu=1023))
+        assert reply["error"]["errno"] == errno.EINVAL
+    for _ in range(62):  # the last may still be ending
+        agent.ok("victim", kind="anon", pages=1)
 
 
 def test_partners_count_as_victims(agent: Agent) -> None:

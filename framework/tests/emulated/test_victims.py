@@ -15,6 +15,7 @@ from seabus.arch.addresses import HostPhysical
 from seabus.arch.sigbus import SIGBUS, BusCode, SigbusInfo
 from seabus.channel.agent import Agent
 from seabus.errors import AgentError
+from seabus.guest.disk import mount_disk
 from seabus.guest.touch import Op, Touch
 from seabus.guest.victim import Victim
 from seabus.plugin import Worlds
@@ -188,6 +189,35 @@ def test_a_poisoned_file_page_is_an_io_error(seabus_worlds: Worlds) -> None:
     seabus_worlds.run(play)
 
 
+def test_a_clean_page_of_a_disk_is_read_again(seabus_worlds: Worlds) -> None:
+    async def play(world: World) -> None:
+        victim = await Victim.make(world.l2, kind="file", path=await mount_disk(world.l2), pages=2)
+        assert (await victim.touch()).intact
+        injected = await poison(victim)
+        assert (injected.result, injected.signal) == (0, None)
+        assert (await victim.touch()).intact
+        assert (await victim.touch(op="sys-pread")).intact
+        assert (await victim.signals()).count == 0
+
+    seabus_worlds.run(play)
+
+
+def test_a_dirty_page_of_a_disk_is_lost_and_that_is_said_once(seabus_worlds: Worlds) -> None:
+    async def play(world: World) -> None:
+        path = await mount_disk(world.l2)
+        victim = await Victim.make(world.l2, kind="file", path=path, pages=2, dirty=True)
+        assert_consumed((await poison(victim)).signal, int(victim.address))
+        assert_consumed((await victim.touch()).signal, int(victim.address))
+        assert (await victim.touch(offset=PAGE)).intact
+        assert (await victim.touch(op="msync")).errno == errno.EIO
+        assert (await victim.touch(op="msync")).result == 0
+        other = await mount_disk(world.l2, "/run/other-disk")
+        assert (await victim.touch(op="sys-direct-write", path=other)).errno == errno.EFAULT
+        assert (await victim.touch(op="sys-direct-write", path=other, offset=PAGE)).result == PAGE
+
+    seabus_worlds.run(play)
+
+
 def test_soft_offline_moves_the_data(seabus_worlds: Worlds) -> None:
     async def play(world: World) -> None:
         victim = await Victim.make(world.l2)
@@ -215,7 +245,7 @@ def test_every_process_that_maps_a_page_is_told(seabus_worlds: Worlds) -> None:
         deaf = await origin.partner(mce_kill="early", disposition="ignore")
         assert (await early.touch(op="mce-kill", policy="early", thread=2)).result == 0
         assert (await poison(origin)).result == 0
-        (told,) = (await early.signals()).signals
+        (told,) = (await early.heard()).signals
         assert (told.info.code, told.touching) == (BusCode.BUS_MCEERR_AO, False)
         assert (told.info.address, told.info.lsb) == (int(early.address), 12)
         assert told.info.tid == early.tids[2]
@@ -250,7 +280,7 @@ def test_a_loop_ends_as_its_page_goes_bad(seabus_worlds: Worlds) -> None:
         victim = await Victim.make(world.l2, threads=2)
         async with victim.looping(thread=1) as loop:
             assert (await poison(victim)).result == 0
-            ended = await loop.stop()
+            ended = await loop.ended()
         assert_consumed(ended.signal, int(victim.address))
         assert ended.signal is not None
         assert ended.signal.tid == victim.tids[1]
