@@ -15,6 +15,7 @@ from seabus.judge.expectation import Expectation, Link
 #: GHES source id that QEMU's `virt` gives to synchronous errors (QEMU include/hw/acpi/ghes.h).
 SOURCE_SEA: Final = 0
 _PAGE_BITS: Final = 12
+_SIGSEGV: Final = 11
 #: EC 0x24, IL, DFSC 0x07 (Arm ARM DDI 0487, ESR_EL1, ISS of data aborts).
 _TRANSLATION_FAULT_L3: Final = 0x92000007
 
@@ -79,6 +80,44 @@ POISON_INFORMED: Final = Link(
     promise="a page table's poison mark is an ordinary fault, so address and syndrome are known"
     " (Linux arch/arm64/mm/fault.c)",
 )
+
+
+OOPS: Final = Link(
+    name="guest-oops",
+    level="L2",
+    witness="kernel-log",
+    kind="trouble",
+    promise="an abort in the guest's kernel that no fixup covers kills what it was doing"
+    " (Linux arch/arm64/mm/fault.c do_sea(), arch/arm64/kernel/traps.c die())",
+)
+GOES_THROUGH: Final = Link(
+    name="victim-unharmed",
+    level="L2",
+    witness="victim",
+    kind="touch",
+    promise="what does not read the page does not consume its error",
+)
+DIES: Final = Link(
+    name="victim-dies",
+    level="L2",
+    witness="victim",
+    kind="touch",
+    promise="a process whose system call oopses is killed (Linux arch/arm64/kernel/traps.c die())",
+)
+
+
+def oopses(victim: Victim, *, op: str) -> list[Expectation]:
+    """The guest's kernel dies of the abort on the victim's behalf, and takes the victim with it."""
+    return [
+        OOPS(after=(ABORT_TAKEN,), what="oops"),
+        OOPS(again="-trace", what="call trace"),
+        DIES(op=op, died=_SIGSEGV, tid=victim.tid),
+    ]
+
+
+def goes_through(victim: Victim, *, op: str, result: int = 0) -> Expectation:
+    """The victim does something to the page that does not read it."""
+    return GOES_THROUGH(op=op, result=result, errno=None, tid=victim.tid)
 
 
 def meets_poison(page: Addresses, victim: Victim) -> list[Expectation]:

@@ -275,7 +275,14 @@ class Stage:
 
     def _note_touch(self, victim: Victim, touched: Touch, op: str) -> None:
         level = self._level_of(victim)
-        fields = {"op": op, "intact": touched.intact, "tid": victim.tid}
+        fields = {
+            "op": op,
+            "intact": touched.intact,
+            "result": touched.result,
+            "errno": touched.errno,
+            "died": (touched.died or {}).get("signal"),
+            "tid": victim.tid,
+        }
         self.add(level, "victim", "touch", fields, touched.outcome, touched.clock_ns)
         if touched.intact is False:
             self.add(level, "victim", "corruption", fields, f"a read gave {touched.value:#x}, never written")
