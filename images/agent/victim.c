@@ -110,14 +110,31 @@ void put_died(struct text *line, int status)
 	put_end(line, '}');
 }
 
+/* Whether another victim is still being divided to make this one. */
+static bool divided_for(const struct victim *partner)
+{
+	for (int i = 0; i < LIMIT_VICTIMS; i++)
+		if (victims[i] && victims[i]->seats[0].touching &&
+		    victims[i]->seats[0].partner == partner->handle)
+			return true;
+	return false;
+}
+
+static void release(struct victim *victim);
+static void partner_settled(struct victim *partner);
+
 static void seat_died(struct seat *seat, int status)
 {
+	struct victim *partner = victim_find_any(seat->partner);
 	struct text line;
 
 	seat->touching = false;
 	/* Of a partner that is not to come, its own end of the line tells. */
-	if (seat->partner)
+	if (seat->partner) {
+		if (partner)
+			partner_settled(partner);
 		return;
+	}
 	line = reply_begin(seat->asked);
 	put_died(&line, status);
 	reply_send(seat->asked, &line);
@@ -131,18 +148,23 @@ void victim_ended(struct child *child, int status)
 {
 	struct victim *victim = (struct victim *)child;
 
+	victim->status = status;
 	/* Its last words. */
 	for (uint32_t i = 0; i < victim->plan.threads; i++)
 		if (victim->seats[i].watch.fd >= 0)
 			victim->seats[i].watch.ready(&victim->seats[i].watch);
+	/* Nothing of it is told while the other is not to be touched. */
+	victim->has_ended = divided_for(victim);
+	if (victim->has_ended)
+		return;
 	seats_close(victim);
+	release(victim);
 	if (victim->state == STARTING && !victim->ending) {
 		reply_error(victim->asked, GONE, 0, "the victim died before it was ready");
 		victim_free(victim);
 		return;
 	}
 	victim->state = DEAD;
-	victim->status = status;
 	for (uint32_t i = 0; i < victim->plan.threads; i++)
 		if (victim->seats[i].touching)
 			seat_died(&victim->seats[i], status);
@@ -194,14 +216,36 @@ static void victim_ready(struct victim *victim, const struct victim_ready *ready
 	}
 }
 
-/* A partner ended before anybody knew its number, or was never made. */
-static void partner_missed(struct victim *victim)
+/* A partner is told of when the other can be touched again, not before. */
+static void release(struct victim *victim)
 {
-	if (victim->division_error)
-		reply_error(victim->asked, OS, victim->division_error, "fork of the victim");
+	struct victim_ready ready = victim->held;
+
+	if (!victim->is_held)
+		return;
+	victim->is_held = false;
+	victim_ready(victim, &ready);
+}
+
+/* A partner ended before anybody knew its number, or was never made. */
+static void partner_missed(struct victim *victim, int error)
+{
+	if (error)
+		reply_error(victim->asked, OS, error, "fork of the victim");
 	else
 		reply_error(victim->asked, GONE, 0, "the victim died before it was ready");
 	victim_free(victim);
+}
+
+/* What was kept back while it was being made. */
+static void partner_settled(struct victim *partner)
+{
+	if (partner->has_ended)
+		victim_ended(&partner->child, partner->status);
+	else if (partner->is_missed && !partner->child.pid)
+		partner_missed(partner, 0);
+	else
+		release(partner);
 }
 
 void seat_speaks(struct watch *watch)
@@ -217,15 +261,21 @@ void seat_speaks(struct watch *watch)
 	if (victim->state == STARTING && got == sizeof(message.ready)) {
 		bool known = victim->child.pid;
 
-		victim_ready(victim, &message.ready);
+		victim->held = message.ready;
+		victim->is_held = true;
+		if (!divided_for(victim))
+			release(victim);
 		if (!known)
 			child_adopt(&victim->child, message.ready.pid, CHILD_VICTIM, victim_ended);
 	} else if (seat->touching && got == sizeof(message.outcome)) {
 		seat_answered(seat, &message.outcome);
 	} else if (got == 0) {
 		watch_stop(watch);	/* it has ended: SIGCHLD tells the rest */
-		if (victim->state == STARTING && !victim->child.pid)
-			partner_missed(victim);
+		if (victim->state == STARTING && !victim->child.pid) {
+			victim->is_missed = divided_for(victim);
+			if (!victim->is_missed)
+				partner_missed(victim, 0);
+		}
 	}
 }
 
@@ -234,10 +284,12 @@ void seat_divided(struct seat *seat, const struct touch_outcome *outcome)
 {
 	struct victim *partner = victim_find_any(seat->partner);
 
-	if (!partner || partner->state != STARTING || partner->child.pid)
+	if (!partner || partner->state != STARTING)
 		return;
-	if (outcome->error)
-		partner->division_error = outcome->error;
+	if (partner->child.pid)
+		partner_settled(partner);
+	else if (outcome->error)
+		partner_missed(partner, outcome->error);
 	else
 		child_adopt(&partner->child, outcome->result, CHILD_VICTIM, victim_ended);
 }

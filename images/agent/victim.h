@@ -31,8 +31,11 @@ struct victim {
 	enum { STARTING, LIVING, DEAD } state;
 	bool ending;		/* `end` has been asked for */
 	int status;		/* once dead */
-	int division_error;	/* errno of the fork that a partner did not come from */
+	bool has_ended;		/* dead, and that is yet to be passed on */
 	struct ticket asked;	/* what it is starting for */
+	bool is_missed;		/* a partner: nobody is at the other end, and the other is still at it */
+	bool is_held;		/* it has said how it is, and that is yet to be passed on */
+	struct victim_ready held;
 	struct ticket end;
 	struct victim_plan plan;
 	uint64_t address;
