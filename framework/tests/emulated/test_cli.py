@@ -110,10 +110,9 @@ def test_doctor_and_listings() -> None:
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 @pytest.mark.parametrize("moment", ["argv.sh", "trace-l2.txt"])
 def test_nothing_is_left_after_a_signal(
-    ending: signal.Signals, moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ending: signal.Signals, moment: str, tmp_path: Path, runtime: Path
 ) -> None:
     """Ended as its emulator starts, and as its fault is played: the file that is written then tells."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     run = subprocess.Popen(
         [sys.executable, "-m", "seabus", "run", "--artefacts", str(tmp_path / "art")],
         stdout=subprocess.DEVNULL,
@@ -136,7 +135,7 @@ def test_nothing_is_left_after_a_signal(
     assert not any(alive(pid) for pid in emulators)
     if ending is signal.SIGKILL:
         run_folder.reap()
-    assert [path.name for path in (tmp_path / f"seabus-{os.getuid()}").iterdir()] == []
+    assert [path.name for path in (runtime / f"seabus-{os.getuid()}").iterdir()] == []
 
 
 def alive(pid: int) -> bool:

@@ -8,9 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -20,14 +18,6 @@ from seabus import folders
 from seabus.machine import run_folder
 
 pytestmark = pytest.mark.emulated
-
-
-@pytest.fixture
-def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A folder of our own for what runs, so that others' runs are not mistaken for ours."""
-    with tempfile.TemporaryDirectory(prefix="sb-") as folder:
-        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
-        yield
 
 
 FOUR = """

@@ -25,9 +25,7 @@ sys.stdin.read()
 """
 
 
-@pytest.fixture(autouse=True)
-def own_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+pytestmark = pytest.mark.usefixtures("runtime")
 
 
 def start_owner() -> tuple[subprocess.Popen[str], Path, int]:
@@ -74,9 +72,22 @@ def test_an_emulator_that_outlived_its_owner_is_ended(tmp_path: Path) -> None:
     child.wait()
 
 
-def test_a_runtime_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
-    shared = tmp_path / f"seabus-{os.getuid()}"
+def test_a_runtime_folder_of_somebody_else_is_refused(runtime: Path) -> None:
+    shared = runtime / f"seabus-{os.getuid()}"
     shared.mkdir(mode=0o755)
     shared.chmod(0o755)
     with pytest.raises(HostError, match="not a private folder"):
         run_folder.RunFolder("test")
+
+
+def test_a_runtime_folder_with_a_long_name_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A socket below it could not be bound."""
+    long = tmp_path / ("x" * 80)
+    long.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(long))
+    with run_folder.RunFolder("test") as folder:
+        assert not folder.path.is_relative_to(long)
+        assert len(str(folder.path / "console.sock")) < 108
+    assert not list(long.iterdir())
