@@ -23,11 +23,14 @@ examples:
   seabus decode esr 0x92000410          what QEMU injects for a page that was lost
   seabus decode esr --el 2 0x93c08007   as ESR_EL2 holds it
 """
+#: What a kernel prints before each line of a record: the file is its log.
+_LOGGED: Final = b"[Hardware Error]"
 _CPER_EPILOG: Final = """\
 examples:
   seabus decode cper record.cper                  what a run injected
   seabus decode cper - < /sys/firmware/acpi/tables/data/BERT
   xxd record.cper | seabus decode cper -          dumps of xxd and hexdump -C are understood
+  dmesg | seabus decode cper -                    a kernel's log is, too: as `seabus decode dmesg`
 """
 
 
@@ -128,6 +131,8 @@ def _show_syndrome(syndrome: Syndrome, console: Console) -> None:
 
 def _cper(arguments: argparse.Namespace) -> int:
     data = read_record(arguments.file, arguments.format)
+    if arguments.format is None and _LOGGED in data:
+        return decode_log.show([data], as_json=arguments.json)
     try:
         record = decode_record(data)
     except MalformedRecord as error:

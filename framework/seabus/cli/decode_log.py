@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from typing import Any, BinaryIO, Final
 
@@ -42,8 +42,13 @@ def add_parser(kinds: Any) -> None:  # noqa: ANN401 - argparse's sub-parser acti
 
 def main(arguments: argparse.Namespace) -> int:
     with ExitStack() as stack:
-        report = parse_dmesg(log_lines(_pieces(open_input(arguments.file, stack))))
-    if arguments.json:
+        return show(_pieces(open_input(arguments.file, stack)), as_json=arguments.json)
+
+
+def show(pieces: Iterable[bytes], *, as_json: bool) -> int:
+    """Print what a log tells, however it is cut into pieces."""
+    report = parse_dmesg(log_lines(pieces))
+    if as_json:
         events = [_as_json(event) for event in report.events]
         found = {"lines": report.lines, "left_out": report.left_out, "events": events}
         print(json.dumps(found, indent=1, default=str))

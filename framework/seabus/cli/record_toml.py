@@ -75,7 +75,8 @@ def _build(kind: Any, table: Mapping[str, Any], where: str) -> Any:  # noqa: ANN
     _known(table, sorted(fields), where)
     values = {name: _value(hints[name], value, f"{where}.{name}") for name, value in table.items()}
     try:
-        return kind(**values)
+        # What has a table reads words, too: "multi-bit ECC", "primary|reset".
+        return kind.of(**values) if hasattr(kind, "of") else kind(**values)
     except (TypeError, ValueError) as error:
         raise UsageError(f"{where}: {error}") from error
 
@@ -104,8 +105,8 @@ def _value(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401 - typed by
         return value
     if hint is str and not isinstance(value, str):
         raise UsageError(f"{where} is a text")
-    if isinstance(hint, type) and issubclass(hint, int) and not isinstance(value, int):
-        raise UsageError(f"{where} is a number", hint="0x… is one, without quotes")
+    if isinstance(hint, type) and issubclass(hint, int) and not isinstance(value, int | str):
+        raise UsageError(f"{where} is a number, or a word of the specification")
     return value
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from seabus.arch.cper import decode_status_block
+from seabus.arch.cper import MemoryErrorType, MemorySection, decode_status_block
 from seabus.cli import main
 from seabus.cli.record_input import MOST_BYTES
 
@@ -142,6 +142,28 @@ data = "00112233"
 """
 
 
+def test_a_kernels_log_is_told_from_a_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "log").write_text(
+        "{1}[Hardware Error]: Hardware error from APEI Generic Hardware Error Source: 1\n"
+        "{1}[Hardware Error]: event severity: corrected\n"
+        "{1}[Hardware Error]:  Error 0, type: corrected\n"
+        "{1}[Hardware Error]:   section_type: memory error\n"
+        "{1}[Hardware Error]:   physical_address: 0x0000000040001000\n"
+    )
+    assert main(["decode", "cper", str(tmp_path / "log")]) == 0
+    assert "memory error at 0x40001000" in " ".join(capsys.readouterr().out.split())
+
+
+def test_words_of_the_specification(tmp_path: Path) -> None:
+    (tmp_path / "in.toml").write_text(
+        '[[entry]]\nsection = "memory"\n[entry.body]\nerror_type = "multi-bit ECC"\n'
+    )
+    assert main(["encode", "cper", "--from", str(tmp_path / "in.toml"), "-o", str(tmp_path / "out")]) == 0
+    (entry,) = decode_status_block((tmp_path / "out").read_bytes()).entries
+    assert isinstance(entry.section, MemorySection)
+    assert entry.section.error_type == MemoryErrorType.MULTI_BIT_ECC
+
+
 def test_a_record_from_toml(tmp_path: Path) -> None:
     (tmp_path / "in.toml").write_text(RECORD)
     assert main(["encode", "cper", "--from", str(tmp_path / "in.toml"), "-o", str(tmp_path / "out")]) == 0
@@ -156,7 +178,8 @@ def test_a_record_from_toml(tmp_path: Path) -> None:
         ("fru_text", "fru_txt", "entry[0] has no 'fru_txt'"),
         ('"arm-processor"', '"arm"', "entry[0]: there is no section 'arm'"),
         ('"corrected"', '"bad"', "severity: there is no 'bad'"),
-        ("0x54007f", '"much"', "entry[0].body.errors[0].error_info is a number"),
+        ("0x54007f", "[1]", "entry[0].body.errors[0].error_info is a number"),
+        ("type = 2", 'type = "cash"', "entry[0].body.errors[0]: "),
         ("midr = 0x410fd4f0", "midr = 0x1410fd4f0410fd4f0", "the record cannot be encoded"),
         ('"00112233"', '"0g"', "entry[1].body.data is hexadecimal digits"),
         ("2026-11-23T10:00:00", '"noon"', "entry[0].timestamp is a date and time"),
