@@ -109,7 +109,7 @@ class Agent:
 def build(output: Path, *more: str) -> Path:
     compiler = shutil.which("cc")
     if compiler is None:
-        pytest.skip("no C compiler")
+        pytest.fail("no C compiler: bash ci/test installs one")
     subprocess.run(
         [compiler, "-std=gnu11", *SANITIZE, "-o", str(output), *map(str, SOURCES), *more],
         check=True,

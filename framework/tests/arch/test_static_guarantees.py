@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from mypy import api
 
 SOURCE = Path(__file__).parents[2]
 
@@ -38,7 +39,6 @@ GuestPhysical(0x1000).value = 1  # error: misc
 
 
 def test_mixing_address_spaces_is_a_type_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    api = pytest.importorskip("mypy.api")
     snippet = tmp_path / "snippet.py"
     snippet.write_text(SNIPPET)
     monkeypatch.setenv("MYPYPATH", str(SOURCE))

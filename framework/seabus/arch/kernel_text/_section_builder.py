@@ -102,7 +102,12 @@ def _set_fru_id(values: dict[str, Any], value: str) -> None:
 def _set_error_type(values: dict[str, Any], value: str) -> None:
     match = _ERROR_TYPE.fullmatch(value)
     if match and "error_type" not in values:
-        values |= {"error_type": int(match[1], 0), "error_type_name": match[2] or ""}
+        values |= {"error_type": _number(match[1]), "error_type_name": match[2] or ""}
+
+
+def _number(text: str) -> int:
+    """A number as the kernel prints it; unlike int(text, 0) it takes leading zeros."""
+    return int(text, 16 if text.startswith("0x") else 10)
 
 
 def _set_fault_address(values: dict[str, Any], value: str) -> None:
