@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The fuzzing behind ``ci/fuzz``: each decoder in a process of its own, driven by what code it reaches.
 
-A crash, an input that takes more than twenty seconds (on a busy machine as well), or 64 MiB of memory more than at the start ends it with
+A crash, an input that takes twenty seconds, or 64 MiB of memory more than at the start ends it with
 status 1, and the input is kept.
 """
 
