@@ -48,16 +48,36 @@ static void splice_to_pipe(struct call *call, const int ends[2])
 		call_gives(call, scratch);
 }
 
-static void read_from_pipe(struct call *call, const int ends[2])
+/* What is read into the memory: the value over and over. */
+static ssize_t feed(const struct call *call, int fd)
 {
 	uint64_t word = htole64(call->order->value[0]);
-	ssize_t fed;
 
 	for (size_t at = 0; at < sizeof(scratch); at += sizeof(word))
 		memcpy(scratch + at, &word, sizeof(word));
-	fed = write(ends[1], scratch, call->order->size);
+	return write(fd, scratch, call->order->size);
+}
+
+static void read_from_pipe(struct call *call, const int ends[2])
+{
+	ssize_t fed = feed(call, ends[1]);
+
 	if (call_returned(call, fed) > 0)
 		call_returned(call, read(ends[0], call->address, fed));
+}
+
+static void read_from_file(struct call *call)
+{
+	int fd = open(call->order->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY |
+		      O_NONBLOCK, 0644);
+	ssize_t fed;
+
+	if (call_returned(call, fd) < 0)
+		return;
+	fed = feed(call, fd);
+	if (call_returned(call, fed) > 0)
+		call_returned(call, pread(fd, call->address, fed, 0));
+	close(fd);
 }
 
 /* Its own file, through the page cache. */
@@ -94,6 +114,12 @@ void call_transfer(struct call *call)
 	case OP_SYS_WRITE:
 		if (*call->order->path) {
 			write_to_file(call);
+			return;
+		}
+		break;
+	case OP_SYS_READ:
+		if (*call->order->path) {
+			read_from_file(call);
 			return;
 		}
 		break;

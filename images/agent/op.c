@@ -34,7 +34,7 @@ static const struct op_shape shapes[] = {
 	{ "invalidate-code", OP_INVALIDATE_CODE, BYTES_1, 1, EFFECT_NONE, 0 },
 	{ "zero", OP_ZERO, BYTES_1, 1, EFFECT_ZERO, 0 },
 	{ "sys-write", OP_SYS_WRITE, OP_ANY_SIZE, 8, EFFECT_LOAD, MAY_PATH },
-	{ "sys-read", OP_SYS_READ, OP_ANY_SIZE, 8, EFFECT_FEED, 0 },
+	{ "sys-read", OP_SYS_READ, OP_ANY_SIZE, 8, EFFECT_FEED, MAY_PATH },
 	{ "sys-pread", OP_SYS_PREAD, OP_ANY_SIZE, 8, EFFECT_LOAD, 0 },
 	{ "sys-direct-write", OP_SYS_DIRECT_WRITE, OP_PAGES, 0, EFFECT_NONE, NEED_PATH },
 	{ "sys-vmsplice", OP_SYS_VMSPLICE, OP_ANY_SIZE, 8, EFFECT_LOAD, 0 },

@@ -169,8 +169,14 @@ def test_files(agent: Agent, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     assert do(agent, anonymous, "sys-write", 8, size=32, path=str(copy))["result"] == 32
     assert int.from_bytes(copy.read_bytes()[:8], "little") == pattern(anonymous, 8, 8)
-    missing = do(agent, anonymous, "sys-write", path=str(tmp_path / "no" / "folder"))
-    assert missing["errno"] == errno.ENOENT
+    back = do(agent, anonymous, "sys-read", 8, size=32, value="0x0807060504030201", path=str(copy))
+    assert back["result"] == 32
+    for offset in (8, 32):
+        seen = touch(agent, anonymous, offset)
+        assert seen["value"] == seen["expected"] == "0x807060504030201"
+    for op in ("sys-write", "sys-read"):
+        missing = do(agent, anonymous, op, path=str(tmp_path / "no" / "folder"))
+        assert missing["errno"] == errno.ENOENT
 
 
 def test_direct_write(agent: Agent, tmp_path: Path) -> None:
