@@ -41,14 +41,24 @@ async def translate(
     :raises MachineError: the page is not present somewhere on the way.
     """
     guest_physical = GuestPhysical(await frame(l2, pid, int(address)))
-    vmm_virtual = await _gpa_to_hva(l2_qmp, guest_physical)
-    host_physical = HostPhysical(await frame(l1, vmm_pid, int(vmm_virtual)))
+    vmm_virtual, host_physical = await backing(guest_physical, l2_qmp=l2_qmp, l1=l1, vmm_pid=vmm_pid)
     return Addresses(
         guest_virtual=address,
         guest_physical=guest_physical,
         vmm_virtual=vmm_virtual,
         host_physical=host_physical,
     )
+
+
+async def backing(
+    address: GuestPhysical, *, l2_qmp: Qmp, l1: Agent, vmm_pid: int
+) -> tuple[VmmVirtual, HostPhysical]:
+    """Where the VMM, and where L1, has a physical address of L2.
+
+    :raises MachineError: it is no memory of the guest, or the VMM never touched it.
+    """
+    vmm_virtual = await _gpa_to_hva(l2_qmp, address)
+    return vmm_virtual, HostPhysical(await frame(l1, vmm_pid, int(vmm_virtual)))
 
 
 async def frame(agent: Agent, pid: int, address: int) -> int:
