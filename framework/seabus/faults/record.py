@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Firmware records: the platform reports an error, by a CPER in L1's GHES."""
+"""Firmware records: the platform reports an error, by a CPER in L1's GHES, or the VMM does in L2's."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from seabus.arch.addresses import HostPhysical
+from seabus.arch.addresses import GuestPhysical, HostPhysical
 from seabus.arch.cper import (
     SECTION_TYPES,
     DataEntry,
@@ -40,7 +40,14 @@ class _Record:
 
     nonce: uuid.UUID = field(default_factory=uuid.uuid4)
     severity: Severity = Severity.RECOVERABLE
-    level: Level = "L0"
+
+    @property
+    def level(self) -> Level:
+        return "L0"
+
+    @property
+    def _reported_by(self) -> Level:
+        return "L1" if self.level == "L0" else "L2"
 
     def encoded(self) -> bytes:
         """The generic error status block that L0's firmware would leave (ACPI 6.5, 18.3.2.7.1)."""
@@ -49,14 +56,16 @@ class _Record:
     async def put_in(self, world: World) -> None:
         data = self.encoded()
         (world.artefacts / _KEPT).write_bytes(data)
-        await inject(world.qmp, data)
+        await inject(world.qmp if self.level == "L0" else world.l2_qmp, data)
 
     def receipt(self, event: Event) -> Receipt | None:
-        """L1's own report of this very record."""
-        if event.level != "L1" or event.kind != "ghes" or event.fields["fru_id"] != str(self.nonce):
+        """Its kernel's own report of this very record."""
+        if event.level != self._reported_by or event.kind != "ghes":
+            return None
+        if event.fields["fru_id"] != str(self.nonce):
             return None
         return Receipt(
-            witness=f"L1 {event.witness}",
+            witness=f"{event.level} {event.witness}",
             facts={
                 "nonce": str(self.nonce),
                 "source": event.fields["source"],
@@ -67,12 +76,16 @@ class _Record:
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryRecord(_Record):
-    """A firmware record: the platform reports a memory error at a page of L1.
+    """A firmware record: the platform reports a memory error at a page of L1, or the VMM one at a page of L2.
 
-    It is *only* a record. No RAM is damaged: the host kernel poisons the page because it believes firmware.
+    It is *only* a record. No RAM is damaged: the kernel poisons the page because it believes firmware.
     """
 
-    address: HostPhysical
+    address: HostPhysical | GuestPhysical
+
+    @property
+    def level(self) -> Level:
+        return "L0" if isinstance(self.address, HostPhysical) else "L1"
 
     def encoded(self) -> bytes:
         return bytes(
@@ -85,15 +98,17 @@ class MemoryRecord(_Record):
         return {
             "kind": "memory-record",
             "address": str(self.address),
-            "address_space": "L1 physical",
+            "address_space": f"{self._reported_by} physical",
             "severity": self.severity.name.lower(),
             "nonce": str(self.nonce),
         }
 
     def receipt(self, event: Event) -> Receipt | None:
-        """L1's own report of this very record; or, where that is rate-limited, what it did to this page."""
-        if event.level == "L1" and event.kind == "memory_failure" and event.fields["pfn"] == self.address.pfn:
-            return Receipt(witness=f"L1 {event.witness}", facts={"pfn": hex(self.address.pfn)})
+        """Its kernel's report of this record; reports are rate-limited, so what it did to the page counts."""
+        if (event.level, event.kind) == (self._reported_by, "memory_failure"):
+            if event.fields["pfn"] != self.address.pfn:
+                return None
+            return Receipt(witness=f"{event.level} {event.witness}", facts={"pfn": hex(self.address.pfn)})
         return super().receipt(event)
 
 

@@ -20,6 +20,7 @@ _KIND_NAMES: Final = {
     "siginfo": "signal in a victim",
     "panic": "kernel panic",
     "ended": "end of a process",
+    "stuck": "process that cannot end",
 }
 #: Kinds of events that explain what else is missing, so they are told first; and how they are called.
 _GRAVE: Final[dict[str, FindingKind]] = {

@@ -27,6 +27,7 @@ Kind = Literal[
     "trouble",  # an oops, warning or stall
     "panic",  # a kernel gave up
     "ended",  # a process that others live in is gone
+    "stuck",  # a process is in the kernel, and will not come back
     "silent",  # a level does not answer any more
     "corruption",  # a victim read what nobody had written
     "bystander",  # something beside the fault was hit

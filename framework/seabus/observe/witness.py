@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from seabus.arch import kernel_text, trace
+from seabus.arch.kernel_text import MemoryFailure, Unpoison
 from seabus.arch.trace import LostEvents, MemoryFailureEvent, SeaProbe, SignalGenerate, TraceLine
 from seabus.channel.agent import Agent
 from seabus.machine.transcript import Transcript
@@ -129,8 +130,8 @@ class TraceWitness:
             yield self._event(line, "kernel-log", "ghes", **ghes_fields(record))
         elif trouble := kernel_text.find_trouble(text):
             yield self._event(line, "kernel-log", "trouble", what=trouble)
-        elif failure := kernel_text.parse_memory_failure(text):
-            yield self._event(line, "kernel-log", "note", pfn=failure.pfn)
+        elif (told := kernel_text.parse_page_event(text)) and isinstance(told, MemoryFailure | Unpoison):
+            yield self._event(line, "kernel-log", "note", pfn=told.pfn, said=told.text)
 
     def _read_mark(self, line: TraceLine) -> Iterator[Event]:
         """A mark: a barrier of ours, or a line of the VMM's exception log."""

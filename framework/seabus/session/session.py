@@ -21,11 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from seabus.arch.addresses import GuestVirtual, HostPhysical
+from seabus.arch.addresses import GuestPhysical, GuestVirtual, HostPhysical
 from seabus.channel.agent import Agent
 from seabus.channel.interface import CommandResult
 from seabus.errors import MachineError, NoVerdictError
 from seabus.faults.fault import Fault, Receipt
+from seabus.guest.page_flags import page_flags
 from seabus.guest.translate import Addresses
 from seabus.guest.victim import Touch, Victim
 from seabus.judge.expectation import Expectation
@@ -34,6 +35,7 @@ from seabus.machine.config import WorldConfig
 from seabus.observe.events import Event, Kind, Level
 from seabus.observe.story import Story
 from seabus.patience import ANSWER, STEP
+from seabus.session import looks
 from seabus.session.outcome import Outcome
 from seabus.session.stage import Stage
 from seabus.world import restore
@@ -98,6 +100,18 @@ class Session:
     def victim(self, *, level: Level = "L2", **options: Any) -> SessionVictim:  # noqa: ANN401 - Victim.make's
         """A process that owns memory, in the guest or (L1) beside the VMM."""
         return SessionVictim(self, self.run(self.stage.victim(level=level, **options)))
+
+    def backing(self, address: GuestPhysical) -> HostPhysical:
+        """The page of L1 behind a physical address of the guest."""
+        return self.run(self.stage.backing(address))
+
+    def look(self, address: GuestPhysical | HostPhysical) -> frozenset[str]:
+        """The flags of a page frame by now (/proc/kpageflags); whether it is poisoned is an event."""
+        return self.run(looks.frame_is(self.stage, address))
+
+    def command(self, *argv: str, level: Level = "L2") -> CommandResult:
+        """Run a command; how it ended is an event, where :meth:`Machine.run` leaves no trace."""
+        return self.run(looks.runs(self.stage, level, *argv))
 
     def inject(self, fault: Fault) -> Receipt | None:
         """Put a fault in, and return when it has landed; None in a negative control.
@@ -178,6 +192,14 @@ class Machine:
         """Make or replace a file, or append to it."""
         self._session.run(self.agent.write(path, data, append=append))
 
+    def page_flags(self, address: GuestPhysical | HostPhysical) -> frozenset[str]:
+        """What its kernel says a page frame of its own is; no event."""
+        return self._session.run(page_flags(self.agent, address))
+
+    def hush(self) -> None:
+        """Keep its kernel's reports off its console, where an oops takes seconds: the trace has them."""
+        self.write("/proc/sys/kernel/printk", b"0")
+
 
 class SessionVictim:
     """A victim of a session."""
@@ -212,6 +234,18 @@ class SessionVictim:
         """The page at an offset as it is now; that it has moved is an event."""
         self._pages[offset] = self._session.run(self._session.stage.locate(self.victim, offset=offset))
         return self._pages[offset]
+
+    def partner(self, **options: Any) -> SessionVictim:  # noqa: ANN401 - Victim.partner's
+        """Another process with the same memory."""
+        return SessionVictim(self._session, self._session.run(self.victim.partner(**options)))
+
+    def hears(self, count: int = 1) -> None:
+        """Add to the story what its handler got without a touch of its own, once it got ``count`` in all."""
+        self._session.run(looks.hears(self._session.stage, self.victim, count))
+
+    def gets_stuck(self, op: str, **access: Any) -> None:  # noqa: ANN401 - Victim.touch's
+        """Let it touch its memory in a way from which it may never come back."""
+        self._session.run(looks.gets_stuck(self._session.stage, self.victim, op=op, **access))
 
     def touch(self, op: str = "read", **access: Any) -> Touch | None:  # noqa: ANN401 - Victim.touch's
         """Let it touch its memory; None if nobody is left to answer, which is in the story then."""

@@ -16,11 +16,12 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 
-from seabus.arch.addresses import HostPhysical
+from seabus.arch.addresses import GuestPhysical, HostPhysical
+from seabus.arch.sigbus import SigbusInfo
 from seabus.channel.agent import Agent
 from seabus.errors import DeadlineError, MachineError
 from seabus.faults.fault import Fault, Receipt
-from seabus.guest.translate import Addresses, frame, translate
+from seabus.guest.translate import Addresses, backing, frame, translate
 from seabus.guest.victim import Touch, Victim
 from seabus.judge.expectation import Expectation
 from seabus.judge.judge import judge
@@ -32,6 +33,7 @@ from seabus.observe.last_words import ghes_fields, panic_of, records_of
 from seabus.observe.story import Story
 from seabus.observe.witness import TraceWitness
 from seabus.patience import STEP
+from seabus.session import accounts
 from seabus.session.outcome import Outcome
 from seabus.world.world import World
 
@@ -60,7 +62,9 @@ class Stage:
         self._faults: list[Fault] = []
         self._receipts: list[Receipt] = []
         self._addresses: list[Addresses] = []
-        self._pages: dict[tuple[int, int], Addresses] = {}
+        self._pages: dict[tuple[int, int], Addresses] = {}  # by victim of L2, and offset
+        self._host_pages: dict[tuple[int, int], HostPhysical] = {}  # by victim of L1, and offset
+        self._heard: set[tuple[Level, int, int]] = set()
         self._lost: Fault | None = None
 
     @classmethod
@@ -72,6 +76,11 @@ class Stage:
             for witness in stage._witnesses.values():
                 await stack.enter_async_context(witness.watching())
             yield stage
+
+    @property
+    def injected(self) -> bool:
+        """Whether anything was put in: always, but in a negative control."""
+        return bool(self._faults)
 
     def agent(self, level: Level) -> Agent:
         """The agent of L1 or L2."""
@@ -102,16 +111,24 @@ class Stage:
         before = self._pages.get((victim.handle, offset))
         if before is None:
             self._addresses.append(addresses)
-        elif before.host_physical != addresses.host_physical:
-            fields = {"pfn": before.host_physical.pfn, "to_pfn": addresses.host_physical.pfn}
-            text = f"the page moved from {before.host_physical} to {addresses.host_physical}"
-            self.add("L1", "pagemap", "moved", fields, text)
+        elif before.guest_physical != addresses.guest_physical:
+            self._moved("L2", before.guest_physical, addresses.guest_physical)
+        else:
+            self._moved("L1", before.host_physical, addresses.host_physical)
         self._pages[victim.handle, offset] = addresses
         return addresses
 
     async def host_page(self, victim: Victim, *, offset: int = 0) -> HostPhysical:
-        """The page of L1 behind a victim that is a process of L1."""
-        return HostPhysical(await frame(self.world.l1, victim.pid, int(victim.address) + offset))
+        """The page of L1 behind a victim that is a process of L1; that it has moved since is an event."""
+        address = HostPhysical(await frame(self.world.l1, victim.pid, int(victim.address) + offset))
+        self._moved("L1", self._host_pages.get((victim.handle, offset), address), address)
+        self._host_pages[victim.handle, offset] = address
+        return address
+
+    async def backing(self, address: GuestPhysical) -> HostPhysical:
+        """The page of L1 behind a physical address of the guest."""
+        world = self.world
+        return (await backing(address, l2_qmp=world.l2_qmp, l1=world.l1, vmm_pid=world.vmm_pid))[1]
 
     # The fault
 
@@ -175,7 +192,7 @@ class Stage:
 
     async def touch(self, victim: Victim, **access: Any) -> Touch | None:  # noqa: ANN401 - see Victim.touch
         """Let a victim touch its memory; None if whoever should answer is gone, which is an event then."""
-        if self._level_of(victim) in self._dead:
+        if self.level_of(victim) in self._dead:
             return None
         try:
             return await self._touch(victim, access)
@@ -234,14 +251,16 @@ class Stage:
         )
 
     async def _landed(self, fault: Fault, start: int) -> None:
-        """Until the fault's receipt is among the events; a mark in the trace drives out what waits there."""
+        """Until the fault's receipt is among the events; marks in the traces drive out what waits there."""
         for _ in range(int(STEP)):
             with contextlib.suppress(DeadlineError):
                 await self.recorder.until(
                     lambda event: fault.receipt(event) is not None, within=1, what="a receipt", start=start
                 )
                 return
-            await self._witnesses["L1"].caught_up()
+            for level, witness in self._witnesses.items():
+                if level not in self._dead:
+                    await witness.caught_up()
 
     async def _settled(self, awaited: Coroutine[Any, Any, object]) -> None:
         """Until it comes, does not come, or nobody is left to bring it: then the consoles are read."""
@@ -267,51 +286,50 @@ class Stage:
                 await self._vmm_ended()
                 return None
         if isinstance(touching.exception(), DeadlineError):
-            self._silent(self._level_of(victim))
+            self._silent(self.level_of(victim))
             return None
         touched = await touching
-        self._note_touch(victim, touched, access.get("op", "read"))
+        self.note_touch(victim, touched, access.get("op", "read"))
         return touched
 
-    def _note_touch(self, victim: Victim, touched: Touch, op: str) -> None:
-        level = self._level_of(victim)
-        fields = {
-            "op": op,
-            "intact": touched.intact,
-            "result": touched.result,
-            "errno": touched.errno,
-            "died": (touched.died or {}).get("signal"),
-            "tid": victim.tid,
-        }
+    def note_touch(self, victim: Victim, touched: Touch, op: str) -> None:
+        """What came of a touch, as events."""
+        level = self.level_of(victim)
+        fields = accounts.of_touch(victim, touched, op)
         self.add(level, "victim", "touch", fields, touched.outcome, touched.clock_ns)
         if touched.intact is False:
             self.add(level, "victim", "corruption", fields, f"a read gave {touched.value:#x}, never written")
         if touched.signal is None:
             return
-        signal = touched.signal
-        info = {
-            "code": signal.code,
-            "address": signal.address,
-            "lsb": signal.lsb,
-            "tid": signal.tid,
-            "pc": signal.pc,
-            "fault_address": signal.fault_address,
-            "esr": signal.esr,
-        }
-        self.add(level, "victim", "siginfo", info, str(signal), touched.clock_ns)
+        self.note_signal(victim, touched.signal, touched.clock_ns)
 
-    def _level_of(self, victim: Victim) -> Level:
+    def note_signal(self, victim: Victim, signal: SigbusInfo, clock_ns: int) -> None:
+        """What a victim's handler got, as an event; none if it is one already."""
+        level = self.level_of(victim)
+        if (level, victim.handle, clock_ns) not in self._heard:
+            self._heard.add((level, victim.handle, clock_ns))
+            self.add(level, "victim", "siginfo", accounts.of_signal(signal), str(signal), clock_ns)
+
+    def level_of(self, victim: Victim) -> Level:
+        """Where a victim lives."""
         return "L1" if victim.agent is self.world.l1 else "L2"
+
+    def _moved(
+        self, level: Level, before: GuestPhysical | HostPhysical, now: GuestPhysical | HostPhysical
+    ) -> None:
+        if before != now:
+            fields = {"pfn": before.pfn, "to_pfn": now.pfn}
+            self.add(level, "pagemap", "moved", fields, f"the page moved from {before} to {now}")
 
     # Inside: who is well, and who is not
 
     async def _look_around(self) -> None:
         for bystander in self._bystanders:
-            if self._level_of(bystander) not in self._dead:
+            if self.level_of(bystander) not in self._dead:
                 beside = await bystander.touch(op="read")
                 if not beside.intact:
                     text = f"a page beside the fault was hit: {beside.outcome}"
-                    self.add(self._level_of(bystander), "bystander", "bystander", {"who": "bystander"}, text)
+                    self.add(self.level_of(bystander), "bystander", "bystander", {"who": "bystander"}, text)
         await asyncio.gather(
             *(witness.caught_up() for level, witness in self._witnesses.items() if level not in self._dead),
             self._look_after_vmm(),
