@@ -4,5 +4,7 @@
 ==================================  ==================================================================
 :mod:`~seabus.chains.host`          L1: APEI, memory_failure(), the signals to the VMM
 :mod:`~seabus.chains.guest`         L2: the abort, its record, the signal to the victim
+:mod:`~seabus.chains.guest_kernel`  L2: what its kernel consumes itself
+:mod:`~seabus.chains.software`      either level: poison that its own software asked for
 ==================================  ==================================================================
 """

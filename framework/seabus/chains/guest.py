@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
+from seabus.arch.addresses import GuestPhysical, GuestVirtual
 from seabus.arch.sigbus import BusCode
 from seabus.chains import host
 from seabus.chains.host import DELIVERED
@@ -15,9 +16,10 @@ from seabus.judge.expectation import Expectation, Link
 #: GHES source id that QEMU's `virt` gives to synchronous errors (QEMU include/hw/acpi/ghes.h).
 SOURCE_SEA: Final = 0
 _PAGE_BITS: Final = 12
-_SIGSEGV: Final = 11
 #: EC 0x24, IL, DFSC 0x07 (Arm ARM DDI 0487, ESR_EL1, ISS of data aborts).
 _TRANSLATION_FAULT_L3: Final = 0x92000007
+_TRANSLATION_FAULT_L2: Final = 0x92000006
+_WNR: Final = 1 << 6
 
 ABORT_TAKEN: Final = Link(
     name="abort-taken",
@@ -82,14 +84,6 @@ POISON_INFORMED: Final = Link(
 )
 
 
-OOPS: Final = Link(
-    name="guest-oops",
-    level="L2",
-    witness="kernel-log",
-    kind="trouble",
-    promise="an abort in the guest's kernel that no fixup covers kills what it was doing"
-    " (Linux arch/arm64/mm/fault.c do_sea(), arch/arm64/kernel/traps.c die())",
-)
 GOES_THROUGH: Final = Link(
     name="victim-unharmed",
     level="L2",
@@ -97,22 +91,20 @@ GOES_THROUGH: Final = Link(
     kind="touch",
     promise="what does not read the page does not consume its error",
 )
-DIES: Final = Link(
-    name="victim-dies",
+FRAME: Final = Link(
+    name="guest-frame",
     level="L2",
-    witness="victim",
-    kind="touch",
-    promise="a process whose system call oopses is killed (Linux arch/arm64/kernel/traps.c die())",
+    witness="kpageflags",
+    kind="note",
+    promise="a lost frame is marked, and stays marked (Linux Documentation/admin-guide/mm/pagemap.rst)",
 )
-
-
-def oopses(victim: Victim, *, op: str) -> list[Expectation]:
-    """The guest's kernel dies of the abort on the victim's behalf, and takes the victim with it."""
-    return [
-        OOPS(after=(ABORT_TAKEN,), what="oops"),
-        OOPS(again="-trace", what="call trace"),
-        DIES(op=op, died=_SIGSEGV, tid=victim.tid),
-    ]
+PAGE_MOVED: Final = Link(
+    name="guest-page-moved",
+    level="L2",
+    witness="pagemap",
+    kind="moved",
+    promise="what there is a copy of is mapped again from a good page (Linux mm/memory-failure.c)",
+)
 
 
 def goes_through(victim: Victim, *, op: str, result: int = 0) -> Expectation:
@@ -120,27 +112,38 @@ def goes_through(victim: Victim, *, op: str, result: int = 0) -> Expectation:
     return GOES_THROUGH(op=op, result=result, errno=None, tid=victim.tid)
 
 
-def meets_poison(page: Addresses, victim: Victim) -> list[Expectation]:
-    """The victim touches what it has lost already: a translation fault at level 3, and no abort."""
+def meets_poison(
+    address: GuestVirtual, victim: Victim, *, write: bool = False, lsb: int = _PAGE_BITS, again: str = ""
+) -> list[Expectation]:
+    """A process touches what is lost already: a translation fault, and no abort.
+
+    :param address: what it touches, a multiple of a page.
+    :param lsb: log2 of how much is lost. The fault is at level 3, for what a block of 2 MiB maps at level 2.
+    """
+    esr = (_TRANSLATION_FAULT_L3 if lsb == _PAGE_BITS else _TRANSLATION_FAULT_L2) | (_WNR if write else 0)
     return [
-        POISON_SIGNALLED(
-            after=(VICTIM_SIGNALLED,), code=int(BusCode.BUS_MCEERR_AR), tid=victim.tid, result=DELIVERED
-        ),
+        POISON_SIGNALLED(again=again, code=int(BusCode.BUS_MCEERR_AR), tid=victim.tid, result=DELIVERED),
         POISON_INFORMED(
+            again=again,
             after=(POISON_SIGNALLED,),
             code=int(BusCode.BUS_MCEERR_AR),
-            address=int(page.guest_virtual),
-            fault_address=int(page.guest_virtual),
-            esr=_TRANSLATION_FAULT_L3,
-            lsb=_PAGE_BITS,
+            address=int(address),
+            fault_address=int(address),
+            esr=esr,
+            lsb=lsb,
             tid=victim.tid,
         ),
     ]
 
 
-def reads_intact(victim: Victim, *, again: str = "") -> Expectation:
+def reads_intact(victim: Victim, *, op: str = "read", again: str = "") -> Expectation:
     """The victim reads what it had written."""
-    return READS(again=again, op="read", intact=True, tid=victim.tid)
+    return READS(again=again, op=op, intact=True, tid=victim.tid)
+
+
+def frame(address: GuestPhysical, *, poisoned: bool, again: str = "") -> Expectation:
+    """A second witness: what /proc/kpageflags says of a frame."""
+    return FRAME(again=again, pfn=address.pfn, hwpoison=poisoned)
 
 
 def takes_abort(
@@ -163,8 +166,34 @@ def takes_abort(
     ]
 
 
-def signals_victim(addresses: Addresses, victim: Victim, *, again: str = "") -> list[Expectation]:
-    """The victim's handler learns which page is lost, and the guest never uses the page again."""
+def gives_up(
+    addresses: Addresses,
+    *,
+    result: str = "Recovered",
+    page_type: str | tuple[str, ...] | None = None,
+    again: str = "",
+) -> Expectation:
+    """The guest's memory_failure() deals with the page of an abort.
+
+    :param page_type: how its kernel calls the page; None: whatever it calls it.
+    """
+    named: dict[str, Any] = {} if page_type is None else {"page_type": page_type}
+    return UNMAPPED(again=again, after=(RECORD,), pfn=addresses.guest_physical.pfn, result=result, **named)
+
+
+def signals_victim(
+    addresses: Addresses,
+    victim: Victim,
+    *,
+    page_type: str | None = None,
+    result: str = "Recovered",
+    lsb: int = _PAGE_BITS,
+    again: str = "",
+) -> list[Expectation]:
+    """The victim's handler learns which page is lost, and the guest never uses the page again.
+
+    :param lsb: log2 of how much is lost; all of a page of hugetlbfs.
+    """
     return [
         VICTIM_SIGNALLED(
             again=again,
@@ -173,13 +202,13 @@ def signals_victim(addresses: Addresses, victim: Victim, *, again: str = "") -> 
             tid=victim.tid,
             result=DELIVERED,
         ),
-        UNMAPPED(again=again, after=(RECORD,), pfn=addresses.guest_physical.pfn, result="Recovered"),
+        gives_up(addresses, result=result, page_type=page_type, again=again),
         VICTIM_INFORMED(
             again=again,
             after=(VICTIM_SIGNALLED,),
             code=int(BusCode.BUS_MCEERR_AR),
             address=int(addresses.guest_virtual),
-            lsb=_PAGE_BITS,
+            lsb=lsb,
             tid=victim.tid,
         ),
     ]

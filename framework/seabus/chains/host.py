@@ -17,6 +17,10 @@ SOURCE_QMP: Final = 1
 DELIVERED: Final = 0
 #: One of the same number waits to be taken already; this one, with its address, is dropped.
 ALREADY_PENDING: Final = 2
+#: QEMU hw/acpi/ghes.c, ghes_record_cper_errors().
+_NOT_ACKNOWLEDGED: Final = (
+    "OSPM does not acknowledge previous error, so can not record CPER for current error anymore"
+)
 
 RECORD: Final = Link(
     name="host-record",
@@ -52,6 +56,16 @@ ABORT_INJECTED: Final = Link(
     witness="vmm-log",
     kind="exception",
     promise="the VMM puts an SEA into the guest (QEMU target/arm/kvm.c)",
+)
+
+
+VMM_ENDS: Final = Link(
+    name="vmm-ends",
+    level="L1",
+    witness="process",
+    kind="ended",
+    promise="a VMM that cannot tell its guest of an error ends (QEMU target/arm/kvm.c,"
+    " kvm_arch_on_sigbus_vcpu())",
 )
 
 
@@ -168,6 +182,11 @@ def stops_vcpu(
             far=far,
         ),
     ]
+
+
+def ends_vmm() -> Expectation:
+    """The guest's firmware has room for one record, and the guest has not taken the last one."""
+    return VMM_ENDS(who="VMM", words=f"qemu-system-aarch64: {_NOT_ACKNOWLEDGED}")
 
 
 def signals_process(address: int, *, tid: int, lsb: int = 12) -> list[Expectation]:

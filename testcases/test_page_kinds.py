@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lost page is of every kind that a process of the guest can own.
+
+The guest's memory_failure() names what it found and says what came of it (Linux mm/memory-failure.c,
+``error_states[]``). A page without a copy is lost: the consumer gets BUS_MCEERR_AR, and si_addr_lsb tells
+how much is gone - 12 for a page, 21 where hugetlbfs can only lose 2 MiB. A transparent huge page is split,
+and its other pages live on. A clean page of a file is read again from the disk, and nobody notices. That a
+page is of its kind is asked of /proc/kpageflags before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from seabus.arch.esr import qemu_sea_esr
+from seabus.catalogue import scenario
+from seabus.chains import guest, host
+from seabus.faults.record import MemoryRecord
+from seabus.guest.disk import mount_disk
+from seabus.session.session import Session, SessionVictim
+
+pytestmark = pytest.mark.emulated
+
+ESR = qemu_sea_esr(from_el0=True)
+CONSUMED = (
+    host.RECORD,
+    host.VMM_TOLD,
+    host.UNMAPPED,
+    host.VCPU_STOPPED,
+    host.ABORT_INJECTED,
+    guest.ABORT_TAKEN,
+    guest.RECORD,
+    guest.UNMAPPED,
+)
+LOST = (*CONSUMED, guest.VICTIM_SIGNALLED, guest.VICTIM_INFORMED)
+MIB_2 = 2 << 20
+
+
+@dataclass(frozen=True)
+class PageKind:
+    """A kind of page.
+
+    :param options: of the victim.
+    :param flags: what /proc/kpageflags must say of it.
+    :param page_type: what memory_failure() calls it.
+    """
+
+    options: dict[str, Any]
+    flags: frozenset[str]
+    page_type: str = "dirty LRU page"
+    op: str = "read"
+
+
+def kind(*flags: str, page_type: str = "dirty LRU page", op: str = "read", **options: Any) -> PageKind:  # noqa: ANN401
+    return PageKind(options, frozenset(flags), page_type, op)
+
+
+#: Since memory_failure() unmaps a page before it names it, one that was locked is no longer called so.
+KINDS = {
+    "anon": kind("anon", "swapbacked", "lru"),
+    "code": kind("anon", kind="code", op="fetch"),
+    "memfd": kind("swapbacked", "mmap", kind="memfd"),
+    "memfd-private": kind("swapbacked", "mmap", kind="memfd", shared=False),
+    "mlocked": kind("anon", "unevictable", locked=True),
+    "shmem": kind("swapbacked", "mmap", kind="shmem"),
+    "tmpfs-file": kind("swapbacked", "mmap", kind="file"),
+}
+
+
+def consume(world: Session, victim: SessionVictim, op: str = "read", *, at: int = 0) -> MemoryRecord:
+    record = MemoryRecord(address=victim.page_at(at).host_physical)
+    world.inject(record)
+    world.until("L1", "memory_failure")
+    victim.touch(op, offset=at)
+    return record
+
+
+@scenario(
+    title="A process consumes a page of its own that has no other copy",
+    fault="memory record, recoverable, at the page of L1 behind a page of each kind",
+    expects=(*LOST, guest.FRAME),
+    sources=("Linux mm/memory-failure.c error_states[]",),
+)
+@pytest.mark.parametrize("name", sorted(KINDS))
+def test_lost(world: Session, name: str) -> None:
+    of = KINDS[name]
+    victim = world.victim(**of.options)
+    assert of.flags <= world.guest.page_flags(victim.page.guest_physical)
+    record = consume(world, victim, of.op)
+    world.look(victim.page.guest_physical)
+    world.expect(
+        host.reports(record),
+        host.loses_page(victim.page, vmm_pid=world.vmm_pid),
+        host.stops_vcpu(esr=ESR),
+        guest.takes_abort(victim.page, victim.victim, esr=ESR),
+        guest.signals_victim(victim.page, victim.victim, page_type=of.page_type),
+        guest.frame(victim.page.guest_physical, poisoned=True),
+    )
+
+
+@scenario(
+    title="A transparent huge page loses one of its pages, and is split",
+    fault="memory record, recoverable, at a page of L1 behind the middle of 2 MiB",
+    expects=(*LOST, guest.READS, guest.FRAME),
+    sources=("Linux mm/memory-failure.c try_to_split_thp_page()",),
+)
+@pytest.mark.parametrize("at", [0, 5 * 4096, MIB_2 - 4096], ids=["first", "inner", "last"])
+def test_thp(world: Session, at: int) -> None:
+    world.guest.write("/sys/kernel/mm/transparent_hugepage/enabled", b"madvise")
+    victim = world.victim(kind="thp")
+    assert victim.victim.huge == MIB_2
+    page = victim.page_at(at)
+    assert "thp" in world.guest.page_flags(page.guest_physical)
+    record = consume(world, victim, at=at)
+    neighbours = [(at + 4096) % MIB_2, (at - 4096) % MIB_2]
+    for offset in neighbours:
+        victim.touch("read", offset=offset)
+    world.look(page.guest_physical)
+    world.expect(
+        host.reports(record),
+        host.loses_page(page, vmm_pid=world.vmm_pid),
+        host.stops_vcpu(esr=ESR),
+        guest.takes_abort(page, victim.victim, esr=ESR),
+        guest.signals_victim(page, victim.victim, page_type="dirty LRU page"),
+        guest.reads_intact(victim.victim),
+        guest.reads_intact(victim.victim, again="-below"),
+        guest.frame(page.guest_physical, poisoned=True),
+    )
+
+
+@scenario(
+    title="A page of hugetlbfs is lost as a whole",
+    fault="memory record, recoverable, at a page of L1 behind some place of 2 MiB",
+    expects=(*LOST, guest.POISON_SIGNALLED, guest.POISON_INFORMED),
+    sources=("Linux mm/memory-failure.c try_memory_failure_hugetlb()",),
+)
+@pytest.mark.parametrize("at", [0, 5 * 4096], ids=["first", "inner"])
+@pytest.mark.parametrize("kind", ["hugetlb", "memfd"])
+def test_hugetlb(world: Session, kind: str, at: int) -> None:
+    """si_addr_lsb is 21, and whoever touches another of its 512 pages is told the same."""
+    world.guest.write("/proc/sys/vm/nr_hugepages", b"2")
+    victim = world.victim(kind=kind, page_size=MIB_2)
+    page = victim.page_at(at)
+    assert "huge" in world.guest.page_flags(page.guest_physical)
+    record = consume(world, victim, at=at)
+    victim.touch("read", offset=64 * 4096)
+    world.expect(
+        host.reports(record),
+        host.loses_page(page, vmm_pid=world.vmm_pid),
+        host.stops_vcpu(esr=ESR),
+        guest.takes_abort(page, victim.victim, esr=ESR),
+        guest.signals_victim(page, victim.victim, page_type="huge page", lsb=21),
+        guest.meets_poison(victim.address + 64 * 4096, victim.victim, lsb=21),
+    )
+
+
+@scenario(
+    title="A clean page of a file is read again from the disk, and nobody notices",
+    fault="memory record, recoverable, at a page of the guest's page cache",
+    expects=(*CONSUMED, guest.READS, guest.FRAME, guest.PAGE_MOVED),
+    sources=("Linux mm/memory-failure.c me_pagecache_clean()",),
+)
+@pytest.mark.parametrize(("kind", "op"), [("code-file", "fetch"), ("file", "read")], ids=["fetch", "load"])
+def test_clean_file(world: Session, kind: str, op: str) -> None:
+    victim = world.victim(kind=kind, path=world.run(mount_disk(world.guest.agent)))
+    before = victim.page
+    flags = world.guest.page_flags(before.guest_physical)
+    assert {"lru", "mmap"} <= flags
+    assert not {"dirty", "anon", "swapbacked"} & flags
+    record = consume(world, victim, op)
+    victim.touch(op)
+    victim.locate()
+    world.look(before.guest_physical)
+    world.expect(
+        host.reports(record),
+        host.loses_page(before, vmm_pid=world.vmm_pid),
+        host.stops_vcpu(esr=ESR),
+        guest.takes_abort(before, victim.victim, esr=ESR),
+        guest.gives_up(before, page_type="clean LRU page"),
+        guest.reads_intact(victim.victim, op=op),
+        guest.reads_intact(victim.victim, op=op, again="-again"),
+        guest.PAGE_MOVED(pfn=before.guest_physical.pfn),
+        guest.frame(before.guest_physical, poisoned=True),
+    )
