@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from seabus.errors import ImageError
-from seabus.images import compiler, packages, recipe
+from seabus.images import compiler, modules, packages, recipe
 from seabus.images.cpio import CpioWriter
 from seabus.images.store import Entry, Say, Store
 from seabus.images.tree import PackageTree
@@ -54,7 +54,7 @@ def inputs() -> dict[str, Any]:
     source = recipe.Source.chosen(table["suite"])
     return {
         "recipe": recipe.digest_of("guests.toml", "common", "l1", "l2", AGENT),
-        "layout": 1,  # raised when this module writes the archives in another way
+        "layout": 2,  # raised when this module writes the archives in another way
         "suite": source.suite,
         "mirror": source.mirror,
     }
@@ -108,6 +108,8 @@ def _pack(tree: PackageTree, table: Mapping[str, Any], level: str, agent: bytes,
         archive.file("usr/bin/seabus-agent", agent, mode=0o755)
         for name in (*table["programs"], *table["files"]):
             archive.file(name, tree.read(name), mode=0o755)
+        for name, data in modules.collect(tree, table.get("modules", ())).items():
+            archive.file(name, data)
         for soname, source in tree.libraries(table["programs"]).items():
             archive.file(str(Path(source).with_name(soname)), tree.read(source), mode=0o755)
         for loader in {tree.interpreter(program) for program in table["programs"]}:
