@@ -49,7 +49,7 @@ class _Record:
     async def put_in(self, world: World) -> None:
         data = self.encoded()
         (world.artefacts / _KEPT).write_bytes(data)
-        await inject(world.qmp, data)
+        await inject(world.firmware(), data)
 
     def receipt(self, event: Event) -> Receipt | None:
         """L1's own report of this very record."""

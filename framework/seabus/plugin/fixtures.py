@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from seabus.session.outcome import Outcome
     from seabus.session.session import Machine, Session, SessionVictim
     from seabus.world.freeze import Frozen
-    from seabus.world.world import World
+    from seabus.world.world import EmulatedWorld
 
 _T = TypeVar("_T")
 #: Properties of a test, in JUnit too.
@@ -147,7 +147,7 @@ class Worlds:
 
         return frozen_world(config or Config(), self.artefacts)
 
-    def run(self, play: Callable[[World], Awaitable[_T]], config: WorldConfig | None = None) -> _T:
+    def run(self, play: Callable[[EmulatedWorld], Awaitable[_T]], config: WorldConfig | None = None) -> _T:
         """Clone a world, await ``play(world)`` in it, end the world; the coroutine's result."""
         from seabus.world import restore
 

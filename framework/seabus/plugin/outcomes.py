@@ -81,7 +81,10 @@ def pytest_exception_interact(node: pytest.Item | pytest.Collector, report: pyte
     del report
     if not isinstance(node, pytest.Item) or not node.config.option.usepdb:
         return
-    if (session := node.stash.get(SESSION, None)) is not None:
+    from seabus.world.world import EmulatedWorld
+
+    session = node.stash.get(SESSION, None)
+    if session is not None and isinstance(session.world, EmulatedWorld):
         folder = session.world.run_folder
         with node.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
             sys.stderr.write(

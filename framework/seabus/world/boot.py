@@ -20,7 +20,7 @@ from seabus.images.store import Say
 from seabus.machine import ports
 from seabus.machine.config import WorldConfig
 from seabus.patience import scale
-from seabus.world.world import World
+from seabus.world.world import EmulatedWorld
 
 _T = TypeVar("_T")
 
@@ -99,7 +99,7 @@ def write_l1_initrd(
                 archive.file(vmm.OWN_QEMU.lstrip("/"), l1_qemu.read_bytes(), mode=0o755)
 
 
-async def boot_l1(world: World, *, say: Say) -> dict[str, Any]:
+async def boot_l1(world: EmulatedWorld, *, say: Say) -> dict[str, Any]:
     """Wait for L1's agent; its hello.
 
     :raises BootError: a milestone was not reached; the consoles are in the details.
@@ -109,7 +109,7 @@ async def boot_l1(world: World, *, say: Say) -> dict[str, Any]:
     return await _watched(world, "l1", _hello(world.l1), say)
 
 
-async def boot_l2(world: World, config: WorldConfig, *, say: Say) -> dict[str, Any]:
+async def boot_l2(world: EmulatedWorld, config: WorldConfig, *, say: Say) -> dict[str, Any]:
     """Start the VMM in L1 and wait for L2's agent; its hello."""
     if config.l2_backing == "hugetlb-2M":
         await _reserve_huge_pages(world, config.l2_memory_mib)
@@ -130,7 +130,7 @@ async def boot_l2(world: World, config: WorldConfig, *, say: Say) -> dict[str, A
         raise
 
 
-async def _reserve_huge_pages(world: World, mib: int) -> None:
+async def _reserve_huge_pages(world: EmulatedWorld, mib: int) -> None:
     """Set pages of 2 MiB aside in L1, enough for the guest's memory."""
     wanted = mib // 2
     await world.l1.write(_POOL, f"{wanted}\n".encode())
@@ -142,7 +142,7 @@ async def _reserve_huge_pages(world: World, mib: int) -> None:
         )
 
 
-async def _split_huge_pages(world: World) -> None:
+async def _split_huge_pages(world: EmulatedWorld) -> None:
     """Turn the guest's backing into small pages, for good.
 
     The guest boots on transparent huge pages all the same: twice as fast as on small ones, because a
@@ -165,7 +165,7 @@ async def _split_huge_pages(world: World) -> None:
     )
 
 
-async def _greeted(world: World) -> dict[str, Any]:
+async def _greeted(world: EmulatedWorld) -> dict[str, Any]:
     await world.l2_qmp.connect(world.sockets.ours[ports.L2_QMP])
     return await _hello(world.l2)
 
@@ -183,13 +183,13 @@ async def _port_devices(l1: Agent) -> dict[str, str]:
     return dict(line.split(" ", 1) for line in listing.splitlines() if " " in line)
 
 
-async def _vmm_words(world: World) -> str:
+async def _vmm_words(world: EmulatedWorld) -> str:
     with contextlib.suppress(MachineError):
         return (await world.l1.read(vmm.LOG))[-2000:].decode(errors="backslashreplace")
     return ""
 
 
-async def _watched(world: World, level: str, answer: Coroutine[Any, Any, _T], say: Say) -> _T:
+async def _watched(world: EmulatedWorld, level: str, answer: Coroutine[Any, Any, _T], say: Say) -> _T:
     """The answer, or the first reason why it will not come."""
     answered = asyncio.ensure_future(answer)
     others = [asyncio.ensure_future(_watch(world, level, say)), asyncio.ensure_future(_emulator_ends(world))]
@@ -209,7 +209,7 @@ async def _watched(world: World, level: str, answer: Coroutine[Any, Any, _T], sa
         await asyncio.gather(answered, *others, return_exceptions=True)
 
 
-async def _emulator_ends(world: World) -> None:
+async def _emulator_ends(world: EmulatedWorld) -> None:
     await world.process.ended()
     raise BootError(
         "the L0 emulator ended during the boot",
@@ -218,7 +218,7 @@ async def _emulator_ends(world: World) -> None:
     )
 
 
-async def _vmm_ends(world: World) -> None:
+async def _vmm_ends(world: EmulatedWorld) -> None:
     while True:
         state = await world.l1.request("alive", pid=world.vmm_pid)
         if not state["alive"]:
@@ -230,7 +230,7 @@ async def _vmm_ends(world: World) -> None:
         await asyncio.sleep(_ASK_AGAIN)  # a boot is no time to hold up the machine with more questions
 
 
-async def _watch(world: World, level: str, say: Say) -> None:
+async def _watch(world: EmulatedWorld, level: str, say: Say) -> None:
     """Report milestones as the console shows them; raise when one is late."""
     console = world.artefacts / f"console-{level}.log"
     seen = _Content(console)

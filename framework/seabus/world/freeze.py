@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from seabus.errors import MachineError
 from seabus.patience import deadline
-from seabus.world.world import Parts, World
+from seabus.world.world import EmulatedWorld, Parts
 
 #: Both ends of a migration need the same.
 CAPABILITIES: Final[dict[str, object]] = {
@@ -48,7 +48,7 @@ class Frozen:
     notes: Mapping[str, Any]
 
 
-async def quiesce(world: World) -> None:
+async def quiesce(world: EmulatedWorld) -> None:
     """Bring a booted world to rest, ready to be frozen.
 
     What every clone does first is rehearsed, so that no clone has to fault those pages in.
@@ -65,13 +65,13 @@ async def quiesce(world: World) -> None:
         await _anchor_timers(world)
 
 
-async def _anchor_timers(world: World) -> None:
+async def _anchor_timers(world: EmulatedWorld) -> None:
     """Set a timer on each CPU of L1 to a moment that only a leap of the clock brings near."""
     world.l1.send("tick", anchored=True, ns=_ANCHOR_NS)
     await world.l1.request("clock")  # answered after it: the timers are set
 
 
-async def freeze(world: World, state: Path) -> None:
+async def freeze(world: EmulatedWorld, state: Path) -> None:
     """Stop a world and write its devices to ``state``; its memory is in its file already.
 
     It stays stopped, so its memory stays what it is: kill its process, or :func:`thaw` it.
@@ -93,6 +93,6 @@ async def freeze(world: World, state: Path) -> None:
                     raise MachineError(f"the world could not be frozen: {facts.get('error-desc', status)}")
 
 
-async def thaw(world: World) -> None:
+async def thaw(world: EmulatedWorld) -> None:
     """Let a frozen world run on. What was written of it is no longer of any use."""
     await world.qmp.execute("cont")

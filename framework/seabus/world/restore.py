@@ -22,14 +22,14 @@ from seabus.machine import ports
 from seabus.patience import CLONE, deadline
 from seabus.world import freeze
 from seabus.world.freeze import Frozen
-from seabus.world.world import World, emulated
+from seabus.world.world import EmulatedWorld, emulated
 
 #: Ids of requests made before the freeze stay below this.
 _FIRST_ID: Final = 1 << 20
 
 
 @contextlib.asynccontextmanager
-async def cloned(frozen: Frozen, *, artefacts: Path, purpose: str) -> AsyncIterator[World]:
+async def cloned(frozen: Frozen, *, artefacts: Path, purpose: str) -> AsyncIterator[EmulatedWorld]:
     """A fresh, living world for the time of the body.
 
     :raises CloneError: the template does not load, or the clone is not alive in every part.
@@ -47,7 +47,7 @@ async def cloned(frozen: Frozen, *, artefacts: Path, purpose: str) -> AsyncItera
         yield world
 
 
-async def _load(world: World, state: Path) -> None:
+async def _load(world: EmulatedWorld, state: Path) -> None:
     with world.qmp.client.listener("MIGRATION") as events:
         await world.qmp.execute("migrate-set-capabilities", freeze.CAPABILITIES)
         await world.qmp.execute("migrate-incoming", {"uri": f"file:{state}", "exit-on-error": False})
@@ -69,7 +69,7 @@ async def _load(world: World, state: Path) -> None:
         raise CloneError(f"the clone is `{run_state}`, not `running`, after its load")
 
 
-async def _connect(world: World) -> None:
+async def _connect(world: EmulatedWorld) -> None:
     ours = world.sockets.ours
     await world.l1.connect(ours[ports.L1_AGENT], first_id=_FIRST_ID)
     await world.l2.connect(ours[ports.L2_AGENT], first_id=_FIRST_ID)
@@ -78,7 +78,7 @@ async def _connect(world: World) -> None:
     await world.l2_qmp.connect(ours[ports.L2_QMP], greeted=True)
 
 
-async def _prove_alive(world: World) -> None:
+async def _prove_alive(world: EmulatedWorld) -> None:
     """Timers, identity and randomness of both levels, all asked at once."""
     try:
         async with deadline(CLONE, "the clone to come alive"), asyncio.TaskGroup() as group:

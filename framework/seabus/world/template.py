@@ -34,7 +34,7 @@ from seabus.observe.events import Level, Recorder
 from seabus.observe.witness import TraceWitness
 from seabus.world import boot, freeze, restore
 from seabus.world.freeze import Frozen
-from seabus.world.world import Parts, World, emulated
+from seabus.world.world import EmulatedWorld, Parts, emulated
 
 _KIND: Final = "template"
 #: Raised when this package prepares or freezes a world in another way.
@@ -159,7 +159,7 @@ class _Builder:
         initrd.unlink()
         return frozen.notes
 
-    async def _freeze_alive(self, world: World, frozen: Frozen) -> None:
+    async def _freeze_alive(self, world: EmulatedWorld, frozen: Frozen) -> None:
         """Freeze a world in a state whose clones live, and end it.
 
         Whether timers come back depends on the moment of the freeze, and is the same for each clone of it
@@ -208,7 +208,7 @@ class _Builder:
         }
 
 
-async def _must_be_well(world: World, place: Path) -> None:
+async def _must_be_well(world: EmulatedWorld, place: Path) -> None:
     """Empty both traces; what went wrong before the freeze would be blamed on every clone.
 
     :raises BootError: a kernel complained while booting.

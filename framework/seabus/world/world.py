@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The world: one emulator with all its channels open, and what becomes of them at the end."""
+"""The world: a host, the VMM in it and its guest, with all channels open.
+
+:class:`World` is what a session needs, wherever the host is: in an emulator (:class:`EmulatedWorld`), or in
+a lab (:mod:`seabus.lab.world`).
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,12 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from seabus.channel.agent import Agent
 from seabus.channel.qga import Qga
 from seabus.channel.qmp import Qmp
-from seabus.errors import ChannelError, DeadlineError, SeabusError
+from seabus.errors import CapabilityError, ChannelError, DeadlineError, MachineError, SeabusError
 from seabus.guest import vmm
 from seabus.machine import ports
 from seabus.machine.argv import Boot, Wiring, l0_argv
@@ -42,32 +46,61 @@ class Parts:
     capabilities: EmulatorCapabilities
 
 
+class Ground(Protocol):
+    """What a host stands on: its emulator, or the connection to it."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether the host can be reached."""
+
+    async def ended(self) -> int:
+        """Wait for its end."""
+
+    def ended_error(self) -> MachineError:
+        """The error to raise when it is gone and should not be."""
+
+
 @dataclass(kw_only=True)
 class World:
     """One running nested stack.
 
-    :param qmp: L0's monitor: the firmware's place, where records are injected.
-    :param l1: our agent in the host, and ``l1_qga`` QEMU's.
+    :param process: what the host stands on.
+    :param l1: our agent in the host.
     :param l2: our agent in the guest, and ``l2_qga`` QEMU's.
     :param l2_qmp: the VMM's monitor.
     :param artefacts: the folder that keeps the evidence.
     :param vmm_pid: the VMM's process in L1.
-    :param notes: what the template's builder found out (versions, clocks, set-up of the witnesses).
+    :param notes: what is known of it before any fault (versions, clocks, set-up of the witnesses).
     """
 
     config: WorldConfig
-    process: EmulatorProcess
-    run_folder: Path
+    process: Ground
     artefacts: Path
-    qmp: Qmp
     l1: Agent
     l2: Agent
-    l1_qga: Qga
     l2_qga: Qga
     l2_qmp: Qmp
-    sockets: Sockets
     vmm_pid: int = 0
     notes: dict[str, Any]
+
+    def firmware(self) -> Qmp:
+        """The monitor of the machine that the host's firmware is part of: there, records are injected.
+
+        :raises CapabilityError: the host is no emulated machine.
+        """
+        raise CapabilityError(
+            "firmware records can only be injected into an emulated host",
+            hint="use einj, hard-offline or hwpoison-inject on lab hosts",
+            capability="firmware-record",
+        )
+
+    async def permit(self, kind: str) -> None:
+        """Called before anything in the host is broken.
+
+        :param kind: the fault's, as ``"hard-offline"``.
+        :raises HostError: it must not be.
+        """
+        del kind
 
     def consoles(self) -> dict[str, str]:
         """The last lines of each console, printable."""
@@ -92,10 +125,28 @@ class World:
         return error
 
 
+@dataclass(kw_only=True)
+class EmulatedWorld(World):
+    """A world in an emulator.
+
+    :param qmp: L0's monitor.
+    :param l1_qga: QEMU's guest agent in the host.
+    """
+
+    process: EmulatorProcess
+    run_folder: Path
+    qmp: Qmp
+    l1_qga: Qga
+    sockets: Sockets
+
+    def firmware(self) -> Qmp:
+        return self.qmp
+
+
 @contextlib.asynccontextmanager
 async def emulated(
     parts: Parts, *, purpose: str, ram: Path, artefacts: Path, boot: Boot | None
-) -> AsyncIterator[World]:
+) -> AsyncIterator[EmulatedWorld]:
     """Start an emulator with its channels; end it, and everything of it, when the body ends.
 
     Only L0's monitor has answered when the body begins.
@@ -126,7 +177,7 @@ async def emulated(
         sockets.close_theirs()
         (artefacts / "argv.sh").write_text(f"{process.command_line()}\n")
 
-        world = World(
+        world = EmulatedWorld(
             config=parts.config,
             process=process,
             run_folder=folder.path,

@@ -68,7 +68,7 @@ def start(world: Session) -> None:
 
 def inject(world: Session, entry: DataEntry) -> None:
     block = StatusBlock(severity=entry.severity, entries=(entry,))
-    world.run(record.inject(world.world.qmp, block.encode()))
+    world.run(record.inject(world.world.firmware(), block.encode()))
 
 
 def test_it_reads_the_same_bytes(world: Session) -> None:
