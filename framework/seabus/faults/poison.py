@@ -31,6 +31,11 @@ class _HostPoison:
     address: HostPhysical
     level: Level = "L1"
 
+    @property
+    def pfn(self) -> int:
+        """The page frame of L1."""
+        return self.address.pfn
+
     def described(self) -> Mapping[str, Any]:
         return {"kind": self._kind(), "address": str(self.address), "address_space": "L1 physical"}
 
@@ -72,6 +77,11 @@ class SoftOffline:
 
     address: HostPhysical
     level: Level = "L1"
+
+    @property
+    def pfn(self) -> int:
+        """The page frame of L1."""
+        return self.address.pfn
 
     def described(self) -> Mapping[str, Any]:
         return {"kind": "soft-offline", "address": str(self.address), "address_space": "L1 physical"}

@@ -61,9 +61,9 @@ class EmbeddedLeases:
         with self._changing(host) as change:
             change.record = change.record.renewed(token, self._clock(), ttl)
 
-    def soil(self, host: str, token: int, why: str) -> None:
+    def soil(self, host: str, token: int, why: str, *, kernel: str, tainted: int) -> None:
         with self._changing(host) as change:
-            change.record = change.record.soiled(token, self._clock(), why)
+            change.record = change.record.soiled(token, self._clock(), why, kernel=kernel, tainted=tainted)
 
     def clean(self, host: str, token: int) -> None:
         with self._changing(host) as change:

@@ -94,6 +94,7 @@ class Record:
     :param owner: of the present lease; None: free.
     :param expires: the end of the present lease, in s of the clock of whoever keeps the record.
     :param dirty: why the host must be looked at before its next use; empty: it is clean.
+    :param kernel: that it ran, and ``tainted`` what its kernel had said of itself, before it became dirty.
     :param failures: attempts in a row to bring it back that failed.
     :param quarantined: why it was put aside; empty: it was not.
     """
@@ -103,6 +104,8 @@ class Record:
     owner: Owner | None = None
     expires: float = 0.0
     dirty: str = ""
+    kernel: str = ""
+    tainted: int = 0
     failures: int = 0
     quarantined: str = ""
 
@@ -154,13 +157,15 @@ class Record:
         self.must_be(token, now)
         return dataclasses.replace(self, expires=now + ttl)
 
-    def soiled(self, token: int, now: float, why: str) -> Record:
+    def soiled(self, token: int, now: float, why: str, *, kernel: str, tainted: int) -> Record:
         """It, known to be dirty from now on.
 
         :raises LeaseLostError: it is not ours.
         """
         self.must_be(token, now)
-        return self if self.dirty else dataclasses.replace(self, dirty=why)
+        if self.dirty:
+            return self
+        return dataclasses.replace(self, dirty=why, kernel=kernel, tainted=tainted)
 
     def cleaned(self, token: int, now: float) -> Record:
         """It, seen to be clean.
@@ -233,8 +238,8 @@ class Leases(Protocol):
         :raises LeaseLostError: too late.
         """
 
-    def soil(self, host: str, token: int, why: str) -> None:
-        """Note that the host is about to be broken.
+    def soil(self, host: str, token: int, why: str, *, kernel: str, tainted: int) -> None:
+        """Note that the host is about to be broken, and how it was before.
 
         :raises LeaseLostError: it is not ours to break.
         """

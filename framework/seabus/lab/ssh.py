@@ -142,6 +142,12 @@ class SshHost:
         threading.Thread(target=_outwards, args=(channel, theirs, beat), daemon=True).start()
         return ours
 
+    async def record(self, keep: Path, *argv: str) -> None:
+        """Append a program's output to a file of ours, until it ends or the connection does."""
+        channel = await self._call(lambda: self._transport.open_session(timeout=ANSWER * scale()))
+        await self._call(lambda: channel.exec_command(f"exec {shlex.join(argv)} 2>/dev/null"))
+        threading.Thread(target=_keep, args=(channel, keep), daemon=True).start()
+
     async def ended(self) -> int:
         """Wait for the end of the connection."""
         await self._call(self._transport.join)
@@ -249,6 +255,16 @@ def _outwards(channel: paramiko.Channel, wire: socket.socket, beat: bytes) -> No
                 channel.sendall(block)
                 between_lines = block.endswith(b"\n")
     _shut(channel, wire)
+
+
+def _keep(channel: paramiko.Channel, path: Path) -> None:
+    with (
+        contextlib.suppress(OSError, EOFError, paramiko.SSHException),
+        path.open("ab", buffering=0) as file,
+    ):
+        while block := channel.recv(_BLOCK):
+            file.write(block)
+    channel.close()
 
 
 def _shut(channel: paramiko.Channel, wire: socket.socket) -> None:

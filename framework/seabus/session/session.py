@@ -65,12 +65,24 @@ class Session:
 
         :param injecting: False makes it a negative control: injections are not made.
         """
+        with cls.over(
+            restore.cloned(frozen, artefacts=artefacts, purpose=purpose), injecting=injecting
+        ) as session:
+            yield session
+
+    @classmethod
+    @contextlib.contextmanager
+    def over(
+        cls, opening: contextlib.AbstractAsyncContextManager[World], *, injecting: bool = True
+    ) -> Iterator[Session]:
+        """Watch a world of any kind while the body runs.
+
+        :param opening: gives the world, and ends it.
+        """
         with asyncio.Runner() as runner:
             stack = contextlib.AsyncExitStack()
             try:
-                world = runner.run(
-                    stack.enter_async_context(restore.cloned(frozen, artefacts=artefacts, purpose=purpose))
-                )
+                world = runner.run(stack.enter_async_context(opening))
                 stage = runner.run(stack.enter_async_context(Stage.open(world, injecting=injecting)))
                 yield cls(runner, stage)
             finally:

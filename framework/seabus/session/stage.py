@@ -35,6 +35,8 @@ from seabus.patience import STEP
 from seabus.session.outcome import Outcome
 from seabus.world.world import World
 
+#: Advice that makes a page of the kernel that gets it unusable.
+_BREAKING: Final = ("hwpoison", "soft-offline")
 #: Seconds after which a touch is slow enough to ask whether the VMM is still there.
 _LOOK_AFTER_VMM: Final = 1.0
 
@@ -131,6 +133,8 @@ class Stage:
         self.add(
             fault.level, "monitor", "inject", described, f"{described['kind']} {described.get('address')}"
         )
+        if fault.level == "L1":
+            await self.world.permit(described["kind"], getattr(fault, "pfn", None))
         if receipt := await fault.put_in(self.world):
             self._receipts.append(receipt)
             return receipt
@@ -177,6 +181,8 @@ class Stage:
         """Let a victim touch its memory; None if whoever should answer is gone, which is an event then."""
         if self._level_of(victim) in self._dead:
             return None
+        if access.get("advice") in _BREAKING and self._level_of(victim) == "L1":
+            await self.world.permit("madvise")
         try:
             return await self._touch(victim, access)
         except MachineError:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from seabus.channel.agent import Agent
+from seabus.channel.interface import Commands
 from seabus.errors import BootError, DeadlineError, MachineError, UsageError
 from seabus.guest import vmm
 from seabus.images.cpio import CpioWriter
@@ -20,7 +21,7 @@ from seabus.images.store import Say
 from seabus.machine import ports
 from seabus.machine.config import WorldConfig
 from seabus.patience import scale
-from seabus.world.world import EmulatedWorld
+from seabus.world.world import EmulatedWorld, World
 
 _T = TypeVar("_T")
 
@@ -106,7 +107,7 @@ async def boot_l1(world: EmulatedWorld, *, say: Say) -> dict[str, Any]:
     """
     await world.l1.connect(world.sockets.ours[ports.L1_AGENT])
     world.l1_qga.attach(world.sockets.ours[ports.L1_QGA])
-    return await _watched(world, "l1", _hello(world.l1), say)
+    return await _watched(world, "l1", hello_of(world.l1), say)
 
 
 async def boot_l2(world: EmulatedWorld, config: WorldConfig, *, say: Say) -> dict[str, Any]:
@@ -117,17 +118,35 @@ async def boot_l2(world: EmulatedWorld, config: WorldConfig, *, say: Say) -> dic
     # Our ends are open before the VMM opens its: a port without a reader reports a hang-up.
     await world.l2.connect(world.sockets.ours[ports.L2_AGENT])
     world.l2_qga.attach(world.sockets.ours[ports.L2_QGA])
-    objects = await world.l1.run(vmm.program(config), "-object", "help", within=60)
-    argv = vmm.vmm_argv(config, devices, monitor_object="monitor-qmp" in objects.text)
+    files = vmm.packed_files(config)
+    argv = vmm.vmm_argv(
+        config,
+        files,
+        vmm.through_pipes(devices),
+        monitor_object=await has_monitor_object(world.l1, files.program),
+    )
     world.vmm_pid = await world.l1.spawn(*argv, output=vmm.LOG)
     try:
-        hello = await _watched(world, "l2", _greeted(world), say)
-        if config.l2_backing == "4k":
-            await _split_huge_pages(world)
-        return hello
+        return await finish_l2(world, _greeted(world), say=say)
     except MachineError as error:
         error.details.setdefault("VMM", await _vmm_words(world))
         raise
+
+
+async def finish_l2(world: World, answer: Coroutine[Any, Any, dict[str, Any]], *, say: Say) -> dict[str, Any]:
+    """Wait for the answer of L2's agent, and give the guest the backing it is to have.
+
+    :raises BootError: a milestone was not reached, or who would have to reach it is gone.
+    """
+    hello = await _watched(world, "l2", answer, say)
+    if world.config.l2_backing == "4k":
+        await _split_huge_pages(world)
+    return hello
+
+
+async def has_monitor_object(commands: Commands, program: str) -> bool:
+    """Whether a QEMU's monitors are objects."""
+    return "monitor-qmp" in (await commands.run(program, "-object", "help", within=60)).text
 
 
 async def _reserve_huge_pages(world: EmulatedWorld, mib: int) -> None:
@@ -142,7 +161,7 @@ async def _reserve_huge_pages(world: EmulatedWorld, mib: int) -> None:
         )
 
 
-async def _split_huge_pages(world: EmulatedWorld) -> None:
+async def _split_huge_pages(world: World) -> None:
     """Turn the guest's backing into small pages, for good.
 
     The guest boots on transparent huge pages all the same: twice as fast as on small ones, because a
@@ -167,10 +186,11 @@ async def _split_huge_pages(world: EmulatedWorld) -> None:
 
 async def _greeted(world: EmulatedWorld) -> dict[str, Any]:
     await world.l2_qmp.connect(world.sockets.ours[ports.L2_QMP])
-    return await _hello(world.l2)
+    return await hello_of(world.l2)
 
 
-async def _hello(agent: Agent) -> dict[str, Any]:
+async def hello_of(agent: Agent) -> dict[str, Any]:
+    """An agent's hello, once it answers; the caller sets the deadline."""
     # Asked again and again: EDK2 has a driver for these ports and swallows what comes while it runs.
     while True:
         with contextlib.suppress(DeadlineError):
@@ -189,10 +209,10 @@ async def _vmm_words(world: EmulatedWorld) -> str:
     return ""
 
 
-async def _watched(world: EmulatedWorld, level: str, answer: Coroutine[Any, Any, _T], say: Say) -> _T:
+async def _watched(world: World, level: str, answer: Coroutine[Any, Any, _T], say: Say) -> _T:
     """The answer, or the first reason why it will not come."""
     answered = asyncio.ensure_future(answer)
-    others = [asyncio.ensure_future(_watch(world, level, say)), asyncio.ensure_future(_emulator_ends(world))]
+    others = [asyncio.ensure_future(_watch(world, level, say)), asyncio.ensure_future(_ground_ends(world))]
     if level == "l2":
         others.append(asyncio.ensure_future(_vmm_ends(world)))
     try:
@@ -209,16 +229,17 @@ async def _watched(world: EmulatedWorld, level: str, answer: Coroutine[Any, Any,
         await asyncio.gather(answered, *others, return_exceptions=True)
 
 
-async def _emulator_ends(world: EmulatedWorld) -> None:
+async def _ground_ends(world: World) -> None:
     await world.process.ended()
+    cause = world.process.ended_error()
     raise BootError(
-        "the L0 emulator ended during the boot",
-        hint="a panic, or a refused option: see its last lines",
-        details={"L0 emulator": world.process.last_words()},
+        f"{cause}, during the boot",
+        hint="a panic, or a refused option: see the last lines",
+        details=cause.details,
     )
 
 
-async def _vmm_ends(world: EmulatedWorld) -> None:
+async def _vmm_ends(world: World) -> None:
     while True:
         state = await world.l1.request("alive", pid=world.vmm_pid)
         if not state["alive"]:
@@ -230,7 +251,7 @@ async def _vmm_ends(world: EmulatedWorld) -> None:
         await asyncio.sleep(_ASK_AGAIN)  # a boot is no time to hold up the machine with more questions
 
 
-async def _watch(world: EmulatedWorld, level: str, say: Say) -> None:
+async def _watch(world: World, level: str, say: Say) -> None:
     """Report milestones as the console shows them; raise when one is late."""
     console = world.artefacts / f"console-{level}.log"
     seen = _Content(console)

@@ -91,7 +91,12 @@ class _Builder:
             "procedure": _PROCEDURE,
             "emulator": key_of(self.emulator.entry.manifest["files"]),
             "guests": key_of(self.guests.entry.manifest["files"]),
-            "vmm": vmm.vmm_argv(self.config, _PLACEHOLDERS, monitor_object=True),
+            "vmm": vmm.vmm_argv(
+                self.config,
+                vmm.packed_files(self.config),
+                vmm.through_pipes(_PLACEHOLDERS),
+                monitor_object=True,
+            ),
             "config": chosen,
             "append": l1_append(self.config),
             "witnesses": hashlib.sha256(tracing.SET_UP.encode()).hexdigest(),

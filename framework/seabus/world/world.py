@@ -94,13 +94,14 @@ class World:
             capability="firmware-record",
         )
 
-    async def permit(self, kind: str) -> None:
-        """Called before anything in the host is broken.
+    async def permit(self, kind: str, pfn: int | None = None) -> None:
+        """Called right before anything in the host is broken.
 
         :param kind: the fault's, as ``"hard-offline"``.
+        :param pfn: the page frame of the host, where it is known.
         :raises HostError: it must not be.
         """
-        del kind
+        del kind, pfn
 
     def consoles(self) -> dict[str, str]:
         """The last lines of each console, printable."""
