@@ -45,6 +45,7 @@ class QuarantinedError(HostError):
 class Owner:
     """Who holds a lease.
 
+    :param pid: 0 if it is not known: then nothing is known about its end either.
     :param started: when the process began, in s: pids come round again.
     :param job: the CI job, or empty.
     """
@@ -74,7 +75,7 @@ class Owner:
     @property
     def gone(self) -> bool:
         """Whether the process is known to have ended; of another computer's nothing is known."""
-        if self.computer != socket.gethostname():
+        if self.computer != socket.gethostname() or self.pid == 0:
             return False
         try:
             return abs(psutil.Process(self.pid).create_time() - self.started) > 1
@@ -83,7 +84,8 @@ class Owner:
 
     def __str__(self) -> str:
         job = f", job {self.job}" if self.job else ""
-        return f"{self.user}@{self.computer}, process {self.pid}{job}"
+        process = f", process {self.pid}" if self.pid else ""
+        return f"{self.user}@{self.computer}{process}{job}"
 
 
 @dataclass(frozen=True, kw_only=True)

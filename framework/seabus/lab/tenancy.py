@@ -18,7 +18,7 @@ from seabus.images.store import Say
 from seabus.lab import fence, hand_back, health
 from seabus.lab.health import Health
 from seabus.lab.inventory import Lab, LabHost
-from seabus.lab.lease import Leases
+from seabus.lab.lease import LeaseLostError, Leases
 from seabus.lab.ssh import SshHost
 from seabus.machine.config import WorldConfig
 
@@ -87,26 +87,22 @@ class Tenancy:
             )
         if self._lost:
             raise self._lost
-        self._leases.soil(
-            self.host.name,
-            self.token,
-            f"given {kind} under lease {self.token}",
-            kernel=self.health.kernel,
-            tainted=self.health.tainted,
-        )
-        self._soiled = True
+        self._soil(f"given {kind} under lease {self.token}")
         if pfn is not None:
             self.pfns.add(pfn)
         await fence.must_hold(self.host.name, self.ssh, self.token)
 
-    async def give_back(self) -> None:
+    async def give_back(self, why: str = "") -> None:
         """Leave the host as it was, or rebooted, or known to be dirty; and let go of it.
 
+        :param why: it misbehaved, and must be rebooted whatever it says.
         :raises QuarantinedError: it could not be brought back.
         """
         try:
+            if why:
+                self._soil(why)
             if self._soiled:
-                left = await hand_back.is_clean(self.ssh, self.health, self.pfns)
+                left = [why] if why else await hand_back.is_clean(self.ssh, self.health, self.pfns)
                 record = self._leases.check(self.host.name, self.token)
                 if left:
                     self._say(f"{self.host.name}: not clean: {'; '.join(left)}")
@@ -182,10 +178,19 @@ class Tenancy:
             await self.ssh.close()
         self._leases.release(self.host.name, self.token)
 
+    def _soil(self, why: str) -> None:
+        self._leases.soil(
+            self.host.name, self.token, why, kernel=self.health.kernel, tainted=self.health.tainted
+        )
+        self._soiled = True
+
     def _beat(self) -> None:
         while not self._ending.wait(TTL / 3):
             try:
                 self._leases.renew(self.host.name, self.token, ttl=TTL)
-            except SeabusError as error:
+            except LeaseLostError as error:
                 self._lost = error
                 return
+            except SeabusError as error:
+                # Who keeps the leases is asked again; if it stays silent the lease runs out.
+                self._say(f"{self.host.name}: {error}")

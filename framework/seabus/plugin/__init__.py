@@ -10,6 +10,7 @@ Nothing is started, and nothing heavy is imported, unless a test uses one of the
 :mod:`~seabus.plugin.outcomes`   fail, error, skip and unknown told apart; where the evidence lies
 :mod:`~seabus.plugin.control`    the negative control and the mutated oracles
 :mod:`~seabus.plugin.listing`    the dry run
+:mod:`~seabus.plugin.lab`        ``--seabus-lab``: hosts of a lab instead of emulated ones
 ===============================  =====================================================================
 """
 
@@ -26,6 +27,7 @@ from seabus.plugin.fixtures import (
     warm_world,
     world,
 )
+from seabus.plugin.lab import pytest_runtest_protocol, pytest_sessionfinish
 from seabus.plugin.listing import pytest_runtestloop
 from seabus.plugin.options import (
     pytest_addoption,
@@ -56,8 +58,10 @@ __all__ = [
     "pytest_report_teststatus",
     "pytest_runtest_call",
     "pytest_runtest_makereport",
+    "pytest_runtest_protocol",
     "pytest_runtest_setup",
     "pytest_runtestloop",
+    "pytest_sessionfinish",
     "pytest_xdist_auto_num_workers",
     "seabus_worlds",
     "story",

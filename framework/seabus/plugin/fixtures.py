@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import pytest
 
+from seabus.plugin import lab
 from seabus.plugin.options import world_config
 
 if TYPE_CHECKING:
@@ -86,13 +87,28 @@ def _session(request: pytest.FixtureRequest, temporary: pytest.TempPathFactory) 
     from seabus.session.session import Session
 
     folder = artefact_folder(request, temporary)
-    frozen = frozen_world(world_config(request.node, request.config), folder)
     injecting = not request.config.option.seabus_negative_control
+    if request.config.option.seabus_lab is not None:
+        yield from _lab_session(request, folder, injecting=injecting)
+        return
+    frozen = frozen_world(world_config(request.node, request.config), folder)
     with Session.open(frozen, artefacts=folder, purpose="pytest", injecting=injecting) as session:
         request.node.stash[SESSION] = session
         request.node.stash[VERSIONS] = dict(frozen.notes["versions"])
         wanted = [name for marker in request.node.iter_markers("seabus_needs") for name in marker.args]
         session.run(needs.require(session.world, wanted))
+        yield session
+
+
+def _lab_session(request: pytest.FixtureRequest, folder: Path, *, injecting: bool) -> Iterator[Session]:
+    """A guest of the test's own on this worker's lab host."""
+    wanted = [name for marker in request.node.iter_markers("seabus_needs") for name in marker.args]
+    config = world_config(request.node, request.config)
+    opened = lab.bench(request.config).session(config, wanted, artefacts=folder, injecting=injecting)
+    with opened as session:
+        request.node.stash[SESSION] = session
+        request.node.stash[VERSIONS] = dict(session.world.notes["versions"])
+        request.node.user_properties.append((lab.HOST, session.world.notes["versions"]["lab_host"]))
         yield session
 
 

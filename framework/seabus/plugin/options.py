@@ -12,6 +12,7 @@ import pytest
 
 from seabus.errors import UsageError
 from seabus.machine.config import WorldConfig
+from seabus.plugin import lab
 
 _WORLD: Final = "seabus_world"
 _PREFIX: Final = "--seabus-"
@@ -57,6 +58,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DIR",
         help="keep the evidence of each test in a folder there",
     )
+    lab.add_options(group)
     for field in dataclasses.fields(WorldConfig):
         group.addoption(
             f"{_PREFIX}{field.name.replace('_', '-')}",

@@ -15,6 +15,8 @@ from seabus.errors import CapabilityError, SeabusError
 from seabus.judge.verdict import Judgement, NotAsExpectedError, Verdict
 from seabus.plugin.fixtures import ARTEFACTS, SESSION, VERSIONS
 
+#: Where a test's error is found again once it has ended.
+ERROR: Final = pytest.StashKey[BaseException | None]()
 #: The property that tells the verdict.
 VERDICT: Final = "seabus_verdict"
 _SHOWN: Final = {
@@ -52,6 +54,8 @@ def pytest_runtest_makereport(
     report = yield
     session = item.stash.get(SESSION, None)
     error = call.excinfo.value if call.excinfo else None
+    if error is not None:
+        item.stash[ERROR] = error
     if report.when == "call" and session is not None:
         verdict = _verdict(error, session.outcome.judgement if session.outcome else None)
         _note(item, report, verdict)

@@ -64,6 +64,8 @@ class Stage:
         self._addresses: list[Addresses] = []
         self._pages: dict[tuple[int, int], Addresses] = {}
         self._lost: Fault | None = None
+        #: Whether something may have been broken by now.
+        self.broke = False
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -74,6 +76,10 @@ class Stage:
             for witness in stage._witnesses.values():
                 await stack.enter_async_context(witness.watching())
             yield stage
+
+    def is_dead(self, level: Level) -> bool:
+        """Whether a level has given up, or does not answer any more."""
+        return level in self._dead
 
     def agent(self, level: Level) -> Agent:
         """The agent of L1 or L2."""
@@ -133,6 +139,7 @@ class Stage:
         self.add(
             fault.level, "monitor", "inject", described, f"{described['kind']} {described.get('address')}"
         )
+        self.broke = True
         if fault.level == "L1":
             await self.world.permit(described["kind"], getattr(fault, "pfn", None))
         if receipt := await fault.put_in(self.world):
@@ -182,6 +189,7 @@ class Stage:
         if self._level_of(victim) in self._dead:
             return None
         if access.get("advice") in _BREAKING and self._level_of(victim) == "L1":
+            self.broke = True
             await self.world.permit("madvise")
         try:
             return await self._touch(victim, access)
