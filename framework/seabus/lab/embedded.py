@@ -46,11 +46,15 @@ class EmbeddedLeases:
         # Whoever is gone holds nothing, whatever the file says.
         return [record if self._held(record, now) else record.released(record.token) for record in found]
 
-    def acquire(self, host: str, *, ttl: float) -> int:
+    def acquire(self, host: str, *, ttl: float, owner: Owner | None = None) -> int:
         with self._changing(host) as change:
             gone = change.record.owner is not None and self._gone(change.record.owner)
-            change.record = change.record.acquired(Owner.me(), self._clock(), ttl, owner_gone=gone)
+            change.record = change.record.acquired(owner or Owner.me(), self._clock(), ttl, owner_gone=gone)
             return change.record.token
+
+    def reserve(self, host: str, *, ttl: float) -> None:
+        with self._changing(host) as change:
+            change.record = change.record.reserved_for(Owner.person(), self._clock(), ttl)
 
     def check(self, host: str, token: int) -> Record:
         record = self._read(host)

@@ -67,8 +67,21 @@ class LabgridLeases:
     def records(self) -> list[Record]:
         return self._ask(self._records())
 
-    def acquire(self, host: str, *, ttl: float) -> int:
-        return self._ask(self._acquire(host, ttl))
+    def acquire(self, host: str, *, ttl: float, owner: Owner | None = None) -> int:
+        return self._ask(self._acquire(host, ttl, owner or self._me))
+
+    def reserve(self, host: str, *, ttl: float) -> None:
+        """A reservation of labgrid's; it ends by itself when nobody polls it for a minute."""
+        del ttl
+
+        async def work() -> None:
+            session = await self._connected()
+            wanted = wire.Reservation.Filter(filter={"name": host})
+            await session.stub.CreateReservation(
+                wire.CreateReservationRequest(filters={"main": wanted}, prio=0.0)
+            )
+
+        self._ask(work())
 
     def check(self, host: str, token: int) -> Record:
         return self._change(host, token, lambda record: record)
@@ -149,9 +162,8 @@ class LabgridLeases:
     async def _records(self) -> list[Record]:
         return [await self._record(host) for host in self._hosts]
 
-    async def _acquire(self, host: str, ttl: float) -> int:
+    async def _acquire(self, host: str, ttl: float, me: Owner) -> int:
         record = await self._record(host)
-        me = self._me
         gone = record.owner is not None and (record.owner.gone or self._stands_still(record, ttl))
         # Refuses, with the reason, what must not be taken; labgrid decides about the rest.
         record.acquired(me, 0, 1, owner_gone=gone)
@@ -221,7 +233,7 @@ class LabgridLeases:
         tags = _to_tags(after)
         if count is not None:
             tags[f"{_PREFIX}count"] = str(count)
-        if before.host in self._own or (after.owner == self._me and after.owner != before.owner):
+        if before.host in self._own or (after.owner is not None and after.owner != before.owner):
             self._own[before.host] = after
         await session.stub.SetPlaceTags(wire.SetPlaceTagsRequest(placename=before.host, tags=tags))
         await session.sync_with_coordinator()

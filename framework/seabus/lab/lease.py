@@ -72,6 +72,15 @@ class Owner:
             job=job,
         )
 
+    @classmethod
+    def person(cls) -> Self:
+        """Whoever sits here, beyond the life of this process."""
+        return dataclasses.replace(cls.me(), pid=0, started=0.0)
+
+    def is_as(self, other: Owner | None) -> bool:
+        """Whether it is the same person, or runs for the same person."""
+        return other is not None and (self.user, self.computer) == (other.user, other.computer)
+
     @property
     def gone(self) -> bool:
         """Whether the process is known to have ended; of another computer's nothing is known."""
@@ -95,6 +104,7 @@ class Record:
     :param token: of the last lease; it only grows.
     :param owner: of the present lease; None: free.
     :param expires: the end of the present lease, in s of the clock of whoever keeps the record.
+    :param reserved: who is next, until ``reserved_until``; nobody else gets it meanwhile.
     :param dirty: why the host must be looked at before its next use; empty: it is clean.
     :param kernel: that it ran, and ``tainted`` what its kernel had said of itself, before it became dirty.
     :param failures: attempts in a row to bring it back that failed.
@@ -105,6 +115,8 @@ class Record:
     token: int = 0
     owner: Owner | None = None
     expires: float = 0.0
+    reserved: Owner | None = None
+    reserved_until: float = 0.0
     dirty: str = ""
     kernel: str = ""
     tainted: int = 0
@@ -132,7 +144,29 @@ class Record:
                 f"lab host {self.host} is held by {self.owner}",
                 hint=f"seabus lab wait {self.host}, or ask them",
             )
-        return dataclasses.replace(self, token=self.token + 1, owner=owner, expires=now + ttl)
+        if self.is_reserved(now) and not owner.is_as(self.reserved):
+            raise HeldError(
+                f"lab host {self.host} is reserved for {self.reserved}",
+                hint=f"seabus lab wait {self.host}, or ask them",
+            )
+        return dataclasses.replace(
+            self, token=self.token + 1, owner=owner, expires=now + ttl, reserved=None, reserved_until=0.0
+        )
+
+    def is_reserved(self, now: float) -> bool:
+        """Whether somebody is next."""
+        return self.reserved is not None and now < self.reserved_until
+
+    def reserved_for(self, owner: Owner, now: float, ttl: float) -> Record:
+        """It, with this owner as the next.
+
+        :raises HeldError: somebody else is.
+        """
+        if self.is_reserved(now) and not owner.is_as(self.reserved):
+            raise HeldError(
+                f"lab host {self.host} is reserved for {self.reserved} already", hint="ask them, or wait"
+            )
+        return dataclasses.replace(self, reserved=owner, reserved_until=now + ttl)
 
     def must_be(self, token: int, now: float) -> None:
         """That the lease with this token is in force.
@@ -211,8 +245,8 @@ class Record:
 
         :raises TypeError: it is not a record.
         """
-        owner = found.get("owner")
-        return cls(**{**found, "owner": Owner(**owner) if owner else None})
+        people = {name: found.get(name) for name in ("owner", "reserved")}
+        return cls(**{**found, **{name: Owner(**one) if one else None for name, one in people.items()}})
 
 
 class Leases(Protocol):
@@ -221,11 +255,19 @@ class Leases(Protocol):
     def records(self) -> list[Record]:
         """One for each host of the lab, in the lab file's order."""
 
-    def acquire(self, host: str, *, ttl: float) -> int:
+    def acquire(self, host: str, *, ttl: float, owner: Owner | None = None) -> int:
         """Take a host; the lease's token.
+
+        :param owner: by itself this process.
 
         :raises HeldError: somebody has it.
         :raises QuarantinedError: it was put aside.
+        """
+
+    def reserve(self, host: str, *, ttl: float) -> None:
+        """Be the next who gets a host, for so many seconds from now.
+
+        :raises HeldError: somebody else is.
         """
 
     def check(self, host: str, token: int) -> Record:

@@ -138,8 +138,7 @@ class SshHost:
         await self._call(lambda: channel.exec_command(f"exec {shlex.join(argv)} 2>/dev/null"))
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        threading.Thread(target=_inwards, args=(channel, theirs), daemon=True).start()
-        threading.Thread(target=_outwards, args=(channel, theirs, beat), daemon=True).start()
+        _Pump(channel, theirs, beat)
         return ours
 
     async def record(self, keep: Path, *argv: str) -> None:
@@ -234,27 +233,42 @@ def _feed(channel: paramiko.Channel, data: bytes | None) -> None:
         channel.shutdown_write()
 
 
-def _inwards(channel: paramiko.Channel, wire: socket.socket) -> None:
-    """From the host to us, to the end of either; then nothing can be said in the other direction either."""
-    with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
-        while block := channel.recv(_BLOCK):
-            wire.sendall(block)
-    _shut(channel, wire)
+class _Pump:
+    """Carries a channel's bytes to a socket and back, by two threads; each ends the other."""
 
+    def __init__(self, channel: paramiko.Channel, wire: socket.socket, beat: bytes) -> None:
+        self._channel = channel
+        self._wire = wire
+        self._beat = beat
+        self._ended = threading.Barrier(2)
+        for work in (self._inwards, self._outwards):
+            threading.Thread(target=self._run, args=(work,), daemon=True).start()
 
-def _outwards(channel: paramiko.Channel, wire: socket.socket, beat: bytes) -> None:
-    between_lines = True
-    with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+    def _run(self, work: Callable[[], None]) -> None:
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            work()
+        with contextlib.suppress(OSError):
+            self._wire.shutdown(socket.SHUT_RDWR)
+        self._channel.close()
+        # Only when neither thread uses it any more: its number may be given to somebody else.
+        self._ended.wait()
+        self._wire.close()
+
+    def _inwards(self) -> None:
+        while block := self._channel.recv(_BLOCK):
+            self._wire.sendall(block)
+
+    def _outwards(self) -> None:
+        between_lines = True
         while True:
-            ready, _, _ = select.select([wire], [], [], _BEAT if beat else None)
+            ready, _, _ = select.select([self._wire], [], [], _BEAT if self._beat else None)
             if not ready and between_lines:
-                channel.sendall(beat)
+                self._channel.sendall(self._beat)
             elif ready:
-                if not (block := wire.recv(_BLOCK)):
-                    break
-                channel.sendall(block)
+                if not (block := self._wire.recv(_BLOCK)):
+                    return
+                self._channel.sendall(block)
                 between_lines = block.endswith(b"\n")
-    _shut(channel, wire)
 
 
 def _keep(channel: paramiko.Channel, path: Path) -> None:
@@ -264,10 +278,4 @@ def _keep(channel: paramiko.Channel, path: Path) -> None:
     ):
         while block := channel.recv(_BLOCK):
             file.write(block)
-    channel.close()
-
-
-def _shut(channel: paramiko.Channel, wire: socket.socket) -> None:
-    with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
-        wire.shutdown(socket.SHUT_RDWR)
     channel.close()

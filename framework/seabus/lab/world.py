@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,13 +74,13 @@ async def on_host(
         for channel in (world.l1, world.l2, world.l2_qga, world.l2_qmp):
             stack.push_async_callback(channel.close)
         try:
-            await world.l1.connect(await tenancy.ssh.open(*tenancy.agent_argv, beat=b"\n"))
+            await world.l1.connect(await _opened(stack, tenancy, *tenancy.agent_argv, beat=b"\n"))
             async with deadline(ANSWER, f"our agent on {tenancy.host.name}"):
                 l1 = await boot.hello_of(world.l1)
             await tracing.set_up("L1", world.l1)
             await world.l1.write(f"{tracing.INSTANCE}/trace", b"")  # what others had seen is not this world's
             stack.push_async_callback(_end_guest, world)
-            l2 = await _boot_guest(world, say)
+            l2 = await _boot_guest(stack, world, say)
             await tracing.set_up("L2", world.l2)
             version = (await world.l2_qmp.execute("query-version"))["qemu"]
             world.notes.update(
@@ -101,7 +102,16 @@ async def on_host(
             raise explained from error
 
 
-async def _boot_guest(world: LabWorld, say: Say) -> dict[str, object]:
+async def _opened(
+    stack: contextlib.AsyncExitStack, tenancy: Tenancy, *argv: str, beat: bytes = b""
+) -> socket.socket:
+    """A program's standard streams, closed with the world whether or not anybody came to use them."""
+    wire = await tenancy.ssh.open(*argv, beat=beat)
+    stack.callback(wire.close)
+    return wire
+
+
+async def _boot_guest(stack: contextlib.AsyncExitStack, world: LabWorld, say: Say) -> dict[str, object]:
     tenancy, agent = world.tenancy, world.tenancy.agent_argv[0]
     (await world.l1.run("mkdir", "-m", "700", world.folder)).must_succeed()
     argv = vmm.vmm_argv(
@@ -115,13 +125,13 @@ async def _boot_guest(world: LabWorld, say: Say) -> dict[str, object]:
         world.artefacts / "console-l2.log", agent, "--connect", f"{world.folder}/{ports.L2_CONSOLE}"
     )
 
-    def port(name: str) -> tuple[str, ...]:
-        return agent, "--connect", f"{world.folder}/{name}"
+    async def port(name: str) -> socket.socket:
+        return await _opened(stack, tenancy, agent, "--connect", f"{world.folder}/{name}")
 
     async def greeted() -> dict[str, object]:
-        await world.l2_qmp.connect(await tenancy.ssh.open(*port(ports.L2_QMP)))
-        await world.l2.connect(await tenancy.ssh.open(*port(ports.L2_AGENT)))
-        world.l2_qga.attach(await tenancy.ssh.open(*port(ports.L2_QGA)))
+        await world.l2_qmp.connect(await port(ports.L2_QMP))
+        await world.l2.connect(await port(ports.L2_AGENT))
+        world.l2_qga.attach(await port(ports.L2_QGA))
         return await boot.hello_of(world.l2)
 
     return await boot.finish_l2(world, greeted(), say=say)
