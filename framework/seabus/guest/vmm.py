@@ -49,8 +49,12 @@ def through_sockets(folder: str) -> Wire:
     return lambda name, port: f"socket,id={name},path={folder}/{port},server=on,wait=off"
 
 
-def vmm_argv(config: WorldConfig, files: VmmFiles, wire: Wire, *, monitor_object: bool) -> list[str]:
+def vmm_argv(
+    config: WorldConfig, files: VmmFiles, wire: Wire, *, monitor_object: bool, frozen: bool = False
+) -> list[str]:
     """The command line of L1's QEMU.
+
+    :param frozen: the guest's state is about to be loaded into it, rather than booted.
 
     :param monitor_object: its monitors are objects; ``-mon`` would warn that it is deprecated.
     """
@@ -79,6 +83,7 @@ def vmm_argv(config: WorldConfig, files: VmmFiles, wire: Wire, *, monitor_object
         "-kernel", files.kernel,
         "-initrd", files.initrd,
         "-append", append,
+        *(["-incoming", "defer"] if frozen else []),
         # QEMU's own account of every exception it puts into the guest, written into L1's trace: so it lies
         # on the same clock as the signals, and names the thread.
         "-d", "int", "-D", tracing.MARKER,

@@ -30,7 +30,7 @@ _PAUSE: Final = 1.0
 _TIDY: Final = f"""
 rmdir {tracing.INSTANCE} 2>/dev/null
 echo '-:seabus/do_sea' >>/sys/kernel/tracing/kprobe_events 2>/dev/null
-rm -rf {fence.FOLDER}/world-* "$1"/seabus-agent-*
+rm -rf {fence.FOLDER}/world-* "$1"/seabus-agent-* "$1"/guest-*
 true
 """
 

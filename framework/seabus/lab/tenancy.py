@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import threading
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from seabus.errors import CapabilityError, HostError, SeabusError
 from seabus.guest import vmm
@@ -21,6 +21,7 @@ from seabus.lab.inventory import Lab, LabHost
 from seabus.lab.lease import LeaseLostError, Leases
 from seabus.lab.ssh import SshHost
 from seabus.machine.config import WorldConfig
+from seabus.world import boot
 
 #: Seconds after which a lease ends if its holder says nothing; it does three times as often.
 TTL: Final = 60.0
@@ -42,7 +43,11 @@ class Tenancy:
         self.health: Health
         self.agent_argv: tuple[str, ...] = ()
         self.files: VmmFiles
+        #: How the monitors of the host's QEMU are asked for.
+        self.monitor_object = False
         self.worlds = 0
+        #: What is known of the guests whose state is kept on the host.
+        self.frozen: dict[WorldConfig, dict[str, Any]] = {}
         #: Page frames that may be poisoned.
         self.pfns: set[int] = set()
         self._leases = leases
@@ -149,6 +154,8 @@ class Tenancy:
                     f"lab host {self.host.name} has no {path}",
                     hint="install QEMU and its UEFI there, or say where they are: `qemu`, `firmware`",
                 )
+
+        self.monitor_object = await boot.has_monitor_object(self.ssh, self.files.program)
 
     async def _push(self, local: Path, name: str, *, mode: int = 0o644) -> str:
         """A file of ours on the host, as its digest says; copied if it is not there."""

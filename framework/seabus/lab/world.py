@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +14,10 @@ from seabus.channel.agent import Agent
 from seabus.channel.qga import Qga
 from seabus.channel.qmp import Qmp
 from seabus.errors import SeabusError
-from seabus.guest import vmm
 from seabus.images.store import Say
-from seabus.lab import fence, power
+from seabus.lab import fence, guest, power
 from seabus.lab.ssh import SshHost
 from seabus.lab.tenancy import Tenancy
-from seabus.machine import ports
 from seabus.machine.config import WorldConfig
 from seabus.observe import tracing
 from seabus.patience import ANSWER, deadline
@@ -74,14 +71,15 @@ async def on_host(
         for channel in (world.l1, world.l2, world.l2_qga, world.l2_qmp):
             stack.push_async_callback(channel.close)
         try:
-            await world.l1.connect(await _opened(stack, tenancy, *tenancy.agent_argv, beat=b"\n"))
+            wire = await tenancy.ssh.open(*tenancy.agent_argv, beat=b"\n")
+            stack.callback(wire.close)
+            await world.l1.connect(wire)
             async with deadline(ANSWER, f"our agent on {tenancy.host.name}"):
                 l1 = await boot.hello_of(world.l1)
             await tracing.set_up("L1", world.l1)
             await world.l1.write(f"{tracing.INSTANCE}/trace", b"")  # what others had seen is not this world's
             stack.push_async_callback(_end_guest, world)
-            l2 = await _boot_guest(stack, world, say)
-            await tracing.set_up("L2", world.l2)
+            l2 = await guest.bring_up(stack, world, say=say)
             version = (await world.l2_qmp.execute("query-version"))["qemu"]
             world.notes.update(
                 vmm_pid=world.vmm_pid,
@@ -100,41 +98,6 @@ async def on_host(
             if explained is error:
                 raise
             raise explained from error
-
-
-async def _opened(
-    stack: contextlib.AsyncExitStack, tenancy: Tenancy, *argv: str, beat: bytes = b""
-) -> socket.socket:
-    """A program's standard streams, closed with the world whether or not anybody came to use them."""
-    wire = await tenancy.ssh.open(*argv, beat=beat)
-    stack.callback(wire.close)
-    return wire
-
-
-async def _boot_guest(stack: contextlib.AsyncExitStack, world: LabWorld, say: Say) -> dict[str, object]:
-    tenancy, agent = world.tenancy, world.tenancy.agent_argv[0]
-    (await world.l1.run("mkdir", "-m", "700", world.folder)).must_succeed()
-    argv = vmm.vmm_argv(
-        world.config,
-        tenancy.files,
-        vmm.through_sockets(world.folder),
-        monitor_object=await boot.has_monitor_object(world.l1, tenancy.files.program),
-    )
-    world.vmm_pid = await world.l1.spawn(*argv, output=f"{world.folder}/vmm.log", tied=True)
-    await tenancy.ssh.record(
-        world.artefacts / "console-l2.log", agent, "--connect", f"{world.folder}/{ports.L2_CONSOLE}"
-    )
-
-    async def port(name: str) -> socket.socket:
-        return await _opened(stack, tenancy, agent, "--connect", f"{world.folder}/{name}")
-
-    async def greeted() -> dict[str, object]:
-        await world.l2_qmp.connect(await port(ports.L2_QMP))
-        await world.l2.connect(await port(ports.L2_AGENT))
-        world.l2_qga.attach(await port(ports.L2_QGA))
-        return await boot.hello_of(world.l2)
-
-    return await boot.finish_l2(world, greeted(), say=say)
 
 
 async def _end_guest(world: LabWorld) -> None:

@@ -161,6 +161,11 @@ async def _reserve_huge_pages(world: EmulatedWorld, mib: int) -> None:
         )
 
 
+async def no_huge_pages(commands: Commands) -> None:
+    """From now on L1 gives nobody a transparent huge page."""
+    await commands.write(_HUGE_PAGES, b"never")
+
+
 async def _split_huge_pages(world: World) -> None:
     """Turn the guest's backing into small pages, for good.
 
@@ -168,7 +173,7 @@ async def _split_huge_pages(world: World) -> None:
     stage-2 fault, and every miss of the emulated TLB, is dear. Linux mm/huge_memory.c, debugfs
     ``split_huge_pages``; a page that is in use at that moment stays whole, hence the attempts.
     """
-    await world.l1.write(_HUGE_PAGES, b"never")
+    await no_huge_pages(world.l1)
     rollup = ""
     for _ in range(_SPLIT_ATTEMPTS):
         await world.l1.request(

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from seabus.errors import MachineError
-from seabus.patience import deadline
+from seabus.world import migration
 from seabus.world.world import EmulatedWorld, Parts
 
 #: Both ends of a migration need the same.
@@ -79,18 +78,7 @@ async def freeze(world: EmulatedWorld, state: Path) -> None:
     :raises MachineError: QEMU could not write it.
     """
     await world.qmp.execute("stop")
-    with world.qmp.client.listener("MIGRATION") as events:
-        await world.qmp.execute("migrate-set-capabilities", CAPABILITIES)
-        await world.qmp.execute("migrate", {"uri": f"file:{state}"})
-        async with deadline(60, "the world to be written to disk"):
-            while True:
-                event: Mapping[str, Any] = await events.get()
-                status = event["data"]["status"]
-                if status == "completed":
-                    break
-                if status in ("failed", "cancelled"):
-                    facts = await world.qmp.execute("query-migrate")
-                    raise MachineError(f"the world could not be frozen: {facts.get('error-desc', status)}")
+    await migration.save(world.qmp, str(state), CAPABILITIES)
 
 
 async def thaw(world: EmulatedWorld) -> None:
