@@ -24,7 +24,7 @@ import dataclasses
 import difflib
 import re
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
@@ -225,27 +225,25 @@ class _Reader:
 
     def _line(self, where: tuple[str, ...]) -> int:
         """Where a key stands; tomllib keeps no positions, so it is looked for as people write it."""
-        start = 0
         for depth in range(len(where), 0, -1):
-            heading = re.compile(
-                r"\s*\[\s*" + r"\s*\.\s*".join(rf'"?{re.escape(one)}"?' for one in where[:depth]) + r"\s*\]"
-            )
-            for number, line in enumerate(self._lines, start=1):
-                if heading.match(line):
-                    start = number
-                    break
+            heading = _dotted(where[:depth]) + (r"\s*\]" if depth > 1 or where[depth:] else r"\s*[\].]")
+            start = self._first(rf"\s*\[\s*{heading}", 0)
+            if start and where[depth:]:
+                return self._first(rf"\s*{_dotted(where[depth:][:1])}\s*[.=]", start) or start
             if start:
-                rest = where[depth:]
-                if not rest:
-                    return start
-                for number, line in enumerate(self._lines[start:], start=start + 1):
-                    if re.match(rf'\s*"?{re.escape(rest[0])}"?\s*[.=]', line):
-                        return number
                 return start
-        for number, line in enumerate(self._lines, start=1):
-            if where and re.match(rf'\s*\[?\s*"?{re.escape(where[0])}"?', line):
-                return number
         return 1
+
+    def _first(self, pattern: str, after: int) -> int:
+        """The number of the first line after a line that a pattern matches, or 0."""
+        for number, line in enumerate(self._lines[after:], start=after + 1):
+            if re.match(pattern, line):
+                return number
+        return 0
+
+
+def _dotted(names: Sequence[str]) -> str:
+    return r"\s*\.\s*".join(f'"?{re.escape(name)}"?' for name in names)
 
 
 def _list(names: Collection[str]) -> str:

@@ -117,6 +117,7 @@ class LabgridLeases:
             asyncio.run_coroutine_threadsafe(_end(session), self._loop).result(ANSWER * scale())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
 
     # Inside: in the loop's thread
 

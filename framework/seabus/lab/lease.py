@@ -233,6 +233,8 @@ class Record:
 
     def repaired(self) -> Record:
         """It, out of quarantine; it must still be looked at."""
+        if not self.quarantined:
+            return self
         return dataclasses.replace(self, failures=0, quarantined="", dirty=self.dirty or "was in quarantine")
 
     def as_json(self) -> dict[str, Any]:
