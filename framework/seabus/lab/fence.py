@@ -31,7 +31,8 @@ mkdir -p {FOLDER} && chmod 700 {FOLDER} || exit 9
 done
 : >{FOLDER}/fence-$1 || exit 9
 {_HIGHEST}
-[ "$highest" -eq "$1" ] || {{ echo "$highest"; exit 3; }}
+[ "$highest" -eq "$1" ] || {{ rm -f {FOLDER}/fence-$1; echo "$highest"; exit 3; }}
+for one in {FOLDER}/fence-*; do [ "${{one##*-}}" -eq "$1" ] || rm -f "$one"; done
 """
 _CHECK: Final = f"""
 {_HIGHEST}
@@ -55,11 +56,18 @@ async def must_hold(name: str, commands: Commands, token: int) -> None:
     await _ask(name, commands, _CHECK, token)
 
 
+async def take_down(commands: Commands, token: int) -> None:
+    """Let go of a host that is clean again; a fence that is not ours stays."""
+    await commands.run("rm", "-f", f"{FOLDER}/fence-{token}")
+
+
 async def _ask(name: str, commands: Commands, script: str, token: int) -> None:
     result = await commands.run("sh", "-c", script, "sh", str(token), within=30)
     if result.exit == 3:
+        theirs = int(result.text)
+        knows = f"knows a later lease, {theirs}" if theirs > token else "does not know our lease any more"
         raise LeaseLostError(
-            f"lab host {name} knows a later lease than ours ({result.text.strip()}, ours is {token})",
+            f"lab host {name} {knows} (ours is {token})",
             hint="nothing was broken; run again. If another keeper of leases gave it out, have only one",
         )
     if result.exit != 0:

@@ -119,6 +119,7 @@ class Tenancy:
                     self._leases.clean(self.host.name, self.token)
             with contextlib.suppress(SeabusError):
                 await hand_back.tidy(self.ssh, self.host)
+                await fence.take_down(self.ssh, self.token)
         finally:
             await self._leave()
 
