@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from seabus.arch.sigbus import BusCode
+from seabus.faults.fault import Fault
 from seabus.faults.record import MemoryRecord, SectionRecord
 from seabus.guest.translate import Addresses
 from seabus.judge.expectation import Expectation, Link
@@ -98,6 +99,11 @@ def reports(record: MemoryRecord, *, again: str = "", optional: bool = False) ->
     :param optional: it logs two in five seconds and no more (drivers/acpi/apei/ghes.c, ghes_print_estatus()).
     """
     return RECORD(again=again, optional=optional, **_told(record))
+
+
+def announces(fault: Fault, *, again: str = "") -> list[Expectation]:
+    """The host's kernel logs the record that a fault begins with, if it begins with one."""
+    return [reports(fault, again=again)] if isinstance(fault, MemoryRecord) else []
 
 
 def panics(record: MemoryRecord, *, message: str) -> list[Expectation]:

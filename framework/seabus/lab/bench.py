@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -52,8 +53,9 @@ class Bench:
 
         A host that fails before anything was broken on it is left, and another one tried, once.
 
-        :raises CapabilityError: no host of the lab has what is needed.
+        :raises CapabilityError: no host of the lab has what is needed, or a host would have to be another.
         """
+        _must_be_possible(config)
         with contextlib.ExitStack() as stack:
             try:
                 session = stack.enter_context(self._opened(config, needs, artefacts, injecting))
@@ -170,3 +172,14 @@ class Bench:
                 self._say(f"waiting for a lab host: {'; '.join(reasons)}")
                 said = time.monotonic()
             time.sleep(_LOOK_AGAIN)  # keepers of leases tell nobody when one ends
+
+
+def _must_be_possible(config: WorldConfig) -> None:
+    """A lab host is what it is: a test that wants another kind of host would pass for the wrong reason."""
+    for field in dataclasses.fields(WorldConfig):
+        if field.name.startswith(("l0_", "l1_")) and getattr(config, field.name) != field.default:
+            raise CapabilityError(
+                f"a lab host cannot be given {field.name}={getattr(config, field.name)}",
+                hint="run it on emulated hosts",
+                capability=field.name,
+            )

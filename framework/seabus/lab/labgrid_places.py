@@ -161,7 +161,9 @@ class LabgridLeases:
         return _from_tags(host, place.tags, acquired=place.acquired or "")
 
     async def _records(self) -> list[Record]:
-        return [await self._record(host) for host in self._hosts]
+        found = [await self._record(host) for host in self._hosts]
+        # Whoever is gone holds nothing, whatever the coordinator says.
+        return [one.released(one.token) if one.owner and one.owner.gone else one for one in found]
 
     async def _acquire(self, host: str, ttl: float, me: Owner) -> int:
         record = await self._record(host)

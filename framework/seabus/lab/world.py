@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from seabus.arch.addresses import HostPhysical
 from seabus.channel.agent import Agent
 from seabus.channel.qga import Qga
 from seabus.channel.qmp import Qmp
 from seabus.errors import SeabusError
+from seabus.faults.einj import Einj
+from seabus.faults.fault import Fault
+from seabus.faults.poison import HardOffline
 from seabus.images.store import Say
 from seabus.lab import fence, guest, power
 from seabus.lab.ssh import SshHost
@@ -35,6 +39,12 @@ class LabWorld(World):
     process: SshHost
     tenancy: Tenancy
     folder: str
+
+    def fault_at(self, address: HostPhysical) -> Fault:
+        """By firmware where the lab file and the host allow it, else by the kernel's administrator."""
+        if "einj" in self.tenancy.host.faults and "einj" in self.tenancy.health.has:
+            return Einj(address=address)
+        return HardOffline(address=address)
 
     async def permit(self, kind: str, pfn: int | None = None) -> None:
         await self.tenancy.permit(kind, pfn)

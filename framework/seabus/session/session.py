@@ -121,6 +121,10 @@ class Session:
             self._judge(())
         return receipt
 
+    def fault_at(self, address: HostPhysical) -> Fault:
+        """The usual way to break a page of the host: a firmware record where it is emulated."""
+        return self.world.fault_at(address)
+
     def until(
         self,
         level: Level,

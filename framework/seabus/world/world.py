@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from seabus.channel.agent import Agent
 from seabus.channel.qga import Qga
@@ -27,6 +27,10 @@ from seabus.machine.console import tail
 from seabus.machine.ports import Sockets
 from seabus.machine.process import EmulatorProcess
 from seabus.machine.run_folder import RunFolder, reap
+
+if TYPE_CHECKING:
+    from seabus.arch.addresses import HostPhysical
+    from seabus.faults.fault import Fault
 
 _MONITOR: Final = "qmp"
 #: The largest log an emulator may write in a clone; the template's RAM file needs more.
@@ -94,6 +98,10 @@ class World:
             capability="firmware-record",
         )
 
+    def fault_at(self, address: HostPhysical) -> Fault:
+        """The usual way to break a page of this world's host: what comes nearest to a memory error."""
+        raise NotImplementedError
+
     async def permit(self, kind: str, pfn: int | None = None) -> None:
         """Called right before anything in the host is broken.
 
@@ -142,6 +150,11 @@ class EmulatedWorld(World):
 
     def firmware(self) -> Qmp:
         return self.qmp
+
+    def fault_at(self, address: HostPhysical) -> Fault:
+        from seabus.faults.record import MemoryRecord
+
+        return MemoryRecord(address=address)
 
 
 @contextlib.asynccontextmanager
