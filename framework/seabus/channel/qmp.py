@@ -53,15 +53,16 @@ class Qmp:
         self._transcript = Transcript(transcript) if transcript else None
         self._client = _RecordedClient(level, self._transcript)
 
-    async def connect(self, sock: socket.socket, *, greeted: bool = False) -> None:
+    async def connect(self, sock: socket.socket, *, greeted: bool = False, within: float = ANSWER) -> None:
         """Attach to a monitor.
 
+        :param within: seconds that a QEMU may still need to come up.
         :param greeted: the monitor was negotiated before the world was frozen; it says no greeting.
         """
         self._client.await_greeting = not greeted
         self._client.negotiate = not greeted
         try:
-            async with deadline(ANSWER, f"{self.level}'s QMP greeting"):
+            async with deadline(within, f"{self.level}'s QMP greeting"):
                 await self._client.connect(sock)
         except ConnectError as error:
             raise ChannelError(f"{self.level}'s monitor did not open: {error.exc}") from error

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from seabus.lab.world import LabWorld
 
 _CAPABILITIES: Final[dict[str, object]] = {"capabilities": [{"capability": "events", "state": True}]}
+#: Seconds in which a VMM comes up, on a host that has other things to do.
+_VMM_SECONDS: Final = 120.0
 #: Bytes a second: a stopped guest has nothing to be polite to.
 _BANDWIDTH: Final = 10 << 30
 
@@ -82,7 +84,7 @@ async def _connect(stack: contextlib.AsyncExitStack, world: LabWorld) -> dict[st
     for wire in opened:
         stack.callback(wire.close)  # whether or not anybody comes to use it
     wires = dict(zip(names, opened, strict=True))
-    await world.l2_qmp.connect(wires[ports.L2_QMP])
+    await world.l2_qmp.connect(wires[ports.L2_QMP], within=_VMM_SECONDS)
     return wires
 
 
