@@ -125,7 +125,9 @@ class _Builder:
     def build(self, folder: Path) -> Mapping[str, Any]:
         """Boot, prepare and freeze into an empty folder."""
         command = [str(self.config.l0_qemu)] if self.config.l0_qemu else self.emulator.command
-        return asyncio.run(self._build(folder, capabilities.probe(command)))
+        found = capabilities.probe(command)
+        record.check(found)
+        return asyncio.run(self._build(folder, found))
 
     async def _build(self, folder: Path, found: EmulatorCapabilities) -> Mapping[str, Any]:
         initrd = folder / ".l1-initrd"
@@ -152,7 +154,6 @@ class _Builder:
             artefacts=place,
             boot=cold,
         ) as world:
-            await record.check(world.qmp)
             l1 = await boot.boot_l1(world, say=self.say)
             await tracing.set_up("L1", world.l1)
             l2 = await boot.boot_l2(world, self.config, say=self.say)
