@@ -101,7 +101,7 @@ class HostError(SeabusError):
 class CapabilityError(HostError):
     """A named capability is missing; the message names the probe that failed.
 
-    :param capability: its name, where it has one (:mod:`seabus.session.needs`).
+    :param capability: its name, where it has one (:mod:`seabus.world.needs`).
     """
 
     def __init__(

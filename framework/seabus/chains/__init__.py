@@ -4,5 +4,6 @@
 ==================================  ==================================================================
 :mod:`~seabus.chains.host`          L1: APEI, memory_failure(), the signals to the VMM
 :mod:`~seabus.chains.guest`         L2: the abort, its record, the signal to the victim
+:mod:`~seabus.chains.vmm`           the VMM itself, where it gives up or refuses
 ==================================  ==================================================================
 """

@@ -82,6 +82,24 @@ POISON_INFORMED: Final = Link(
 )
 
 
+UNCLAIMED_SIGNALLED: Final = Link(
+    name="unclaimed-signalled",
+    level="L2",
+    witness="trace",
+    kind="sigbus",
+    promise="an abort that no record explains is an error of the object"
+    " (Linux arch/arm64/mm/fault.c do_sea())",
+)
+UNCLAIMED_INFORMED: Final = Link(
+    name="unclaimed-informed",
+    level="L2",
+    witness="victim",
+    kind="siginfo",
+    promise="with FnV set there is no address, but the syndrome is told"
+    " (Linux arch/arm64/mm/fault.c do_sea())",
+)
+
+
 OOPS: Final = Link(
     name="guest-oops",
     level="L2",
@@ -112,6 +130,17 @@ def oopses(victim: Victim, *, op: str) -> list[Expectation]:
         OOPS(after=(ABORT_TAKEN,), what="oops"),
         OOPS(again="-trace", what="call trace"),
         DIES(op=op, died=_SIGSEGV, tid=victim.tid),
+    ]
+
+
+def unclaimed(victim: Victim, *, esr: int) -> list[Expectation]:
+    """The victim is signalled for an abort that nobody could explain."""
+    code = int(BusCode.BUS_OBJERR)
+    return [
+        UNCLAIMED_SIGNALLED(after=(ABORT_TAKEN,), code=code, tid=victim.tid, result=DELIVERED),
+        UNCLAIMED_INFORMED(
+            after=(UNCLAIMED_SIGNALLED,), code=code, address=0, fault_address=0, esr=esr, tid=victim.tid
+        ),
     ]
 
 

@@ -70,6 +70,13 @@ PANICS: Final = Link(
     kind="panic",
     promise="a fatal error stops the host before it can spread (Linux drivers/acpi/apei/ghes.c ghes_panic())",
 )
+LAST_WORDS: Final = Link(
+    name="host-last-words",
+    level="L1",
+    witness="kernel-log",
+    kind="trouble",
+    promise="a panic is in the log as well, if anybody still reads that (Linux kernel/panic.c vpanic())",
+)
 PAGE_MOVED: Final = Link(
     name="page-moved",
     level="L1",
@@ -114,6 +121,17 @@ def panics(record: MemoryRecord, *, message: str) -> list[Expectation]:
     ]
 
 
+def panics_over_page(record: MemoryRecord) -> list[Expectation]:
+    """The host gives up over a page, in a moment that may leave time to read the record from its log."""
+    message = f"Kernel panic - not syncing: Memory failure on page {record.address.pfn:x}"
+    return [
+        reports(record, optional=True),
+        *panics(record, message=message),
+        LAST_WORDS(optional=True, what="panic"),
+        LAST_WORDS(again="-trace", optional=True, what="call trace"),
+    ]
+
+
 def tells_vmm(*, vmm_pid: int, again: str = "", may_be_pending: bool = False) -> Expectation:
     """The VMM, which asked for early kill, is told of a page it maps.
 
@@ -147,6 +165,17 @@ def loses_page(addresses: Addresses, *, vmm_pid: int, again: str = "") -> list[E
     ]
 
 
+def signals_vcpu(*, l2_cpus: int = 1, again: str = "") -> Expectation:
+    """The guest touches the page, and the thread of its vCPU is signalled."""
+    return VCPU_STOPPED(
+        again=again,
+        after=(UNMAPPED,),
+        code=int(BusCode.BUS_MCEERR_AR),
+        comm=tuple(f"CPU {number}/KVM" for number in range(l2_cpus)),
+        result=DELIVERED,
+    )
+
+
 def stops_vcpu(
     *,
     esr: int,
@@ -157,13 +186,7 @@ def stops_vcpu(
 ) -> list[Expectation]:
     """The guest touches the page: the vCPU's thread is signalled, and the VMM answers with an abort."""
     return [
-        VCPU_STOPPED(
-            again=again,
-            after=(UNMAPPED,),
-            code=int(BusCode.BUS_MCEERR_AR),
-            comm=tuple(f"CPU {number}/KVM" for number in range(l2_cpus)),
-            result=DELIVERED,
-        ),
+        signals_vcpu(l2_cpus=l2_cpus, again=again),
         ABORT_INJECTED(
             again=again,
             after=(VCPU_STOPPED,),

@@ -21,10 +21,13 @@ from seabus.arch.cper import (
 from seabus.channel.qmp import Qmp
 from seabus.errors import CapabilityError, MachineError
 from seabus.faults.fault import Receipt
+from seabus.machine.capabilities import EmulatorCapabilities
 from seabus.observe.events import Event, Level
 from seabus.world.world import World
 
 _COMMAND: Final = "inject-ghes-v2-error"
+#: The name of what an emulator needs for it.
+CAPABILITY: Final = "firmware-record"
 _HINT: Final = "use QEMU 10.2 or later at L0 (--l0-qemu)"
 _FRU_TEXT: Final = "seabus"
 #: Where a run keeps the bytes it injected.
@@ -119,14 +122,13 @@ class SectionRecord(_Record):
         }
 
 
-async def check(qmp: Qmp) -> None:
+def check(emulator: EmulatorCapabilities) -> None:
     """Whether L0 can inject.
 
     :raises CapabilityError: its QEMU has no such command.
     """
-    commands = {entry["name"] for entry in await qmp.execute("query-commands")}
-    if _COMMAND not in commands:
-        raise CapabilityError(f"L0's QEMU has no command {_COMMAND}", hint=_HINT)
+    if _COMMAND not in emulator.commands:
+        raise CapabilityError(f"L0's QEMU has no command {_COMMAND}", hint=_HINT, capability=CAPABILITY)
 
 
 async def inject(qmp: Qmp, record: bytes) -> None:
@@ -141,4 +143,6 @@ async def inject(qmp: Qmp, record: bytes) -> None:
     except MachineError as error:
         if "not been found" not in error.message:
             raise
-        raise CapabilityError(f"L0's QEMU has no command {_COMMAND}", hint=_HINT) from error
+        raise CapabilityError(
+            f"L0's QEMU has no command {_COMMAND}", hint=_HINT, capability=CAPABILITY
+        ) from error

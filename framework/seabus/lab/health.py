@@ -40,7 +40,7 @@ class Health:
     :param tainted: ``/proc/sys/kernel/tainted``; what a fault adds to it, a reboot takes away.
     :param corrupted_kib: memory its kernel takes for broken, in KiB.
     :param huge_pages: the mode of transparent huge pages, or empty.
-    :param has: capabilities that were found (:mod:`seabus.session.needs` has the names).
+    :param has: capabilities that were found (:mod:`seabus.world.needs` has the names).
     """
 
     boot_id: str

@@ -91,7 +91,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 def _failed_for_nothing(item: pytest.Item, reports: list[pytest.TestReport]) -> bool:
-    from seabus.plugin.fixtures import SESSION
+    from seabus.plugin.evidence import SESSION
     from seabus.plugin.outcomes import ERROR
 
     session, error = item.stash.get(SESSION, None), item.stash.get(ERROR, None)

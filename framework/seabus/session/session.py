@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 from seabus.arch.addresses import GuestVirtual, HostPhysical
 from seabus.channel.agent import Agent
 from seabus.channel.interface import CommandResult
-from seabus.errors import MachineError, NoVerdictError
+from seabus.errors import MachineError, NoVerdictError, UsageError
 from seabus.faults.fault import Fault, Receipt
 from seabus.guest.translate import Addresses
 from seabus.guest.victim import Touch, Victim
@@ -51,6 +51,8 @@ class Session:
         self.stage = stage
         self.host = Machine(self, stage.world.l1)
         self.guest = Machine(self, stage.world.l2)
+        #: Others look at this world as well: nothing may be injected.
+        self.looking_only = False
         #: What the last :meth:`expect` came to.
         self.outcome: Outcome | None = None
 
@@ -115,7 +117,10 @@ class Session:
         """Put a fault in, and return when it has landed; None in a negative control.
 
         :raises MachineError: the fault was lost: nobody reported it.
+        :raises UsageError: the world is shared.
         """
+        if self.looking_only:
+            raise UsageError("this world is shared, and for looking only", hint="inject into a `world`")
         receipt = self.run(self.stage.inject(fault))
         if receipt is None and self.stage.injecting:
             self._judge(())

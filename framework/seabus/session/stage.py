@@ -33,10 +33,12 @@ from seabus.observe.story import Story
 from seabus.observe.witness import TraceWitness
 from seabus.patience import STEP
 from seabus.session.outcome import Outcome
+from seabus.world import needs
 from seabus.world.world import World
 
 #: Advice that makes a page of the kernel that gets it unusable.
 _BREAKING: Final = ("hwpoison", "soft-offline")
+_HOST_APEI: Final = "host-apei"
 #: Seconds after which a touch is slow enough to ask whether the VMM is still there.
 _LOOK_AFTER_VMM: Final = 1.0
 
@@ -63,7 +65,7 @@ class Stage:
         self._receipts: list[Receipt] = []
         self._addresses: list[Addresses] = []
         self._pages: dict[tuple[int, int], Addresses] = {}
-        self._lost: Fault | None = None
+        self._lost = ""
         #: Whether something may have been broken by now.
         self.broke = False
 
@@ -150,7 +152,9 @@ class Stage:
             if receipt := fault.receipt(event):
                 self._receipts.append(receipt)
                 return receipt
-        self._lost = fault
+        self._lost = "injection lost: it was accepted, but its target never reported it"
+        if await self._is_deaf(fault):
+            self._lost += f" ({needs.NEEDS[_HOST_APEI].reason})"
         return None
 
     async def until(
@@ -200,12 +204,8 @@ class Stage:
 
     async def finish(self, expectations: Sequence[Expectation]) -> Outcome:
         """Let the witnesses catch up, see who is still well, and judge."""
-        if self._lost is not None:
-            judgement = Judgement(
-                verdict=Verdict.ERROR,
-                reason="injection lost: it was accepted, but its target never reported it"
-                " (has L1 GHES, and its kernel APEI?)",
-            )
+        if self._lost:
+            judgement = Judgement(verdict=Verdict.ERROR, reason=self._lost)
         else:
             try:
                 if "L1" not in self._dead:
@@ -256,6 +256,14 @@ class Stage:
                 )
                 return
             await self._witnesses["L1"].caught_up()
+            if await self._is_deaf(fault):
+                return
+
+    async def _is_deaf(self, fault: Fault) -> bool:
+        """Whether nobody in the host could hear of a firmware record."""
+        if fault.level != "L0" or "L1" in self._dead:
+            return False
+        return not await needs.has(self.world, needs.NEEDS[_HOST_APEI])
 
     async def _settled(self, awaited: Coroutine[Any, Any, object]) -> None:
         """Until it comes, does not come, or nobody is left to bring it: then the consoles are read."""
