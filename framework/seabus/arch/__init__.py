@@ -98,6 +98,7 @@ from seabus.arch.signal_frame import SignalContext, SignalFrame, decode_signal_f
 from seabus.arch.signalfd import SignalfdSiginfo, decode_signalfd_siginfo
 from seabus.arch.trace import (
     LostEvents,
+    MceProbe,
     MemoryFailureEvent,
     SeaProbe,
     SignalGenerate,
@@ -181,6 +182,7 @@ __all__ = [  # noqa: RUF022  # ordered for readers
     "MemoryFailureEvent",
     "SignalGenerate",
     "SeaProbe",
+    "MceProbe",
     "console_message",
     "parse_dmesg",
     "DmesgReport",

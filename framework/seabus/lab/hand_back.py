@@ -29,7 +29,9 @@ _PAUSE: Final = 1.0
 # What our witnesses and worlds had set up. A kprobe that somebody else uses too stays.
 _TIDY: Final = f"""
 rmdir {tracing.INSTANCE} 2>/dev/null
-echo '-:seabus/do_sea' >>/sys/kernel/tracing/kprobe_events 2>/dev/null
+for probe in {" ".join(tracing.PROBES)}; do
+    echo "-:seabus/$probe" >>/sys/kernel/tracing/kprobe_events
+done 2>/dev/null
 rm -rf {fence.FOLDER}/world-* "$1"/seabus-agent-* "$1"/guest-*
 true
 """
