@@ -245,7 +245,7 @@ void cell_run(struct cell *cell, atomic_bool *kicked)
 		cell->pending = events.exception.serror_pending;
 	if (!cell->rung || cell->records > RECORDS_MAX)
 		vcpu_reset(vcpu);
-	if (cell->pending && !drained(vcpu, kicked)) {
+	if (cell->pending && !cell->keep && !drained(vcpu, kicked)) {
 		errno = EBUSY;
 		fail(cell, "an SError stays pending");
 	}

@@ -62,6 +62,7 @@ struct cell {
 	bool again;		/* once more at each later exit of the access */
 	bool careless;		/* registers: leave a pending MMIO pending */
 	bool serial;
+	bool keep;		/* an SError that is left over */
 	uint64_t sctlr;		/* bits that differ from the usual */
 	int set_count;
 	struct {

@@ -75,6 +75,7 @@ bool cell_read(const struct json_value *request, struct cell *cell, struct answe
 	cell->again = flag_of(request, "again");
 	cell->careless = flag_of(request, "careless");
 	cell->serial = flag_of(request, "serial");
+	cell->keep = flag_of(request, "keep");
 	number_of(request, "sctlr", &cell->sctlr);
 	return !set || set->type != JSON_OBJECT || read_sets(set, cell, answer);
 }

@@ -73,6 +73,7 @@ static const struct {
 	{ "capability", vm_capability },
 	{ "vm", vm_make },
 	{ "enable", vm_enable },
+	{ "reset", vm_reset },
 	{ "poison", poison },
 	{ "cells", cells },
 };

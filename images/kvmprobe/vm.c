@@ -127,6 +127,22 @@ int vcpu_reset(struct vcpu *vcpu)
 	return ioctl(vcpu->fd, KVM_ARM_VCPU_INIT, &vcpu->init);
 }
 
+bool vm_reset(const struct json_value *request, struct answer *answer)
+{
+	struct kvm_vcpu_events events = { 0 };
+	uint64_t index = 0;
+
+	number_of(request, "vcpu", &index);
+	if (index >= (uint64_t)vm.vcpu_count)
+		return refuse(answer, "there is no vcpu %lu", (unsigned long)index);
+	if (vcpu_reset(&vm.vcpus[index]))
+		return system_failed(answer, "KVM_ARM_VCPU_INIT");
+	if (ioctl(vm.vcpus[index].fd, KVM_GET_VCPU_EVENTS, &events))
+		return system_failed(answer, "KVM_GET_VCPU_EVENTS");
+	put_bool(&answer->ok, "serror_pending", events.exception.serror_pending);
+	return true;
+}
+
 static bool add_vcpu(struct answer *answer)
 {
 	struct vcpu *vcpu = &vm.vcpus[vm.vcpu_count];

@@ -50,6 +50,7 @@ bool vm_hello(const struct json_value *request, struct answer *answer);
 bool vm_make(const struct json_value *request, struct answer *answer);
 bool vm_capability(const struct json_value *request, struct answer *answer);
 bool vm_enable(const struct json_value *request, struct answer *answer);
+bool vm_reset(const struct json_value *request, struct answer *answer);
 
 /* As after a reset. 0, or -1 and errno. */
 int vcpu_reset(struct vcpu *vcpu);
