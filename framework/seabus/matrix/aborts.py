@@ -55,10 +55,10 @@ def aborts(vm: Vm, kvm: KvmInjection) -> Iterator[Question]:
 
     :param kvm: what the host's KVM can do.
     """
-    patterns = itertools.cycle(_PATTERNS)
-    for place in places(vm):
+    # All paths of a place from the same PSTATE, so that they can be compared.
+    for place, pstate in zip(places(vm), itertools.cycle(_PATTERNS), strict=False):
         for path in _paths(place):
-            yield abort_question(vm, kvm, place, path, pstate=next(patterns))
+            yield abort_question(vm, kvm, place, path, pstate=pstate)
 
 
 def abort_question(

@@ -78,7 +78,7 @@ def _question(vm: Vm, origin: Origin, name: str, iss: int | None, situation: str
     at = {"origin": ORIGIN_NAMES[origin], "type": name, "situation": situation, "path": path}
     if path == "registers" and (masked or iss is None):
         return Question(group="serror", at=at, unreachable=_NO_VSE)
-    before = NZCV | DAIF & ~(0 if masked else MASK_A) | PSTATE_MODES[origin]
+    before = DAIF | PSTATE_MODES[origin] if masked else NZCV | DAIF & ~MASK_A | PSTATE_MODES[origin]
     # Without an ESR, KVM makes it IMPLEMENTATION DEFINED, so that it is not taken for a RAS error.
     syndrome = _IDS if iss is None else iss
     expected = _expected(vm, access, before, masked=masked, iss=syndrome)
@@ -103,7 +103,7 @@ def _question(vm: Vm, origin: Origin, name: str, iss: int | None, situation: str
         spec=expected,
         known=known,
         rules=rules,
-        illegal=", ".join(violations),
+        illegal=", ".join(f"{violation} (Arm ARM, ESR_EL1)" for violation in violations),
         core=origin is not Origin.EL1T and not masked,
     )
 

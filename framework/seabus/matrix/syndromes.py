@@ -93,7 +93,7 @@ def _question(vm: Vm, origin: Origin, esr: int, at: dict[str, str], *, fetch: bo
 def _illegal(vm: Vm, origin: Origin, esr: int) -> str:
     """Why no processor reports that to EL1 from that origin; an empty string if one may."""
     syndrome = decode_esr(esr, el=1)
-    told = list(syndrome.violations)
+    told = [f"{violation} (Arm ARM, ESR_EL1)" for violation in syndrome.violations]
     ec = syndrome.esr.ec
     if ec in _FROM_LOWER | _FROM_SAME and (ec in _FROM_LOWER) != (origin is Origin.EL0):
         told.append(f"EC {ec:#x} is of another origin (Arm ARM, ESR_EL1, EC)")
