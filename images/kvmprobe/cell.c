@@ -200,6 +200,8 @@ static void run(struct cell *cell, atomic_bool *kicked)
 			cell->stuck = true;
 			return;
 		}
+		if (result && errno == EINTR && bus_error_count() == bus_errors)
+			continue;	/* a kick that came too late, for the cell before */
 		note_exit(cell, result, bus_errors);
 		if (!is_consumption(&cell->exits[cell->exit_count - 1]))
 			return;
@@ -234,6 +236,7 @@ void cell_run(struct cell *cell, atomic_bool *kicked)
 	struct kvm_vcpu_events events = { 0 };
 	uint64_t *data = data_of(vcpu);
 
+	vcpu->run->immediate_exit = 0;
 	if (place(cell))
 		run(cell, kicked);
 	cell->records = data[DATA_COUNT / 8];

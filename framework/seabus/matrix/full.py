@@ -13,7 +13,7 @@ from seabus.kvmprobe.probe import Probe
 from seabus.matrix.poisonings import ask_poisonings
 from seabus.matrix.run import MatrixRun, Say, ask
 from seabus.matrix.table import GROUPS
-from seabus.matrix.witnesses import Testimony, testify
+from seabus.matrix.witnesses import Testimony, hear
 from seabus.world.world import World
 
 #: Groups that need machines of their own.
@@ -61,5 +61,5 @@ async def ask_world(
     testimony = None
     if witnesses and {"access", "walk"} & set(groups):
         say(f"{mode}: the core cells before three witnesses")
-        testimony = await testify(world, probe, mode=mode, kernel=kernel, artefacts=artefacts)
+        testimony = await hear(world, probe, mode=mode, kernel=kernel, artefacts=artefacts)
     return FullRun(matrix=matrix, testimony=testimony)

@@ -22,7 +22,7 @@ def pstates(vm: Vm, kvm: KvmInjection) -> Iterator[Question]:
     for origin in ORIGINS:
         for path, bad in _WHERE.items():
             place = Place(origin=origin, access="ldr", bad=bad, address=BAD[bad])
-            for pstate, sctlr in _patterns():
+            for pstate, sctlr in dict.fromkeys(_patterns()):
                 yield abort_question(
                     vm,
                     kvm,

@@ -31,7 +31,7 @@ class Testimony:
     complaints: Sequence[tuple[Question, str]]
 
 
-async def testify(world: World, probe: Probe, *, mode: str, kernel: str, artefacts: Path) -> Testimony:
+async def hear(world: World, probe: Probe, *, mode: str, kernel: str, artefacts: Path) -> Testimony:
     """Ask the core cells while everybody watches.
 
     :param artefacts: receives the trace and the log.
