@@ -18,6 +18,9 @@
 #define SCTLR_USUAL	0x34d00a00ULL
 #define SCTLR_MMU	0x1005ULL	/* I, C, M */
 
+/* HCR_EL2: E2H and RW. */
+#define HCR_USUAL	(1ULL << 34 | 1ULL << 31)
+
 static void fail(struct cell *cell, const char *step)
 {
 	cell->failed = step;
@@ -58,6 +61,16 @@ static bool place_data(struct cell *cell)
 	return true;
 }
 
+/* A guest hypervisor in VHE mode, the only one that KVM offers by itself. */
+static bool place_el2(struct cell *cell, uint64_t data)
+{
+	return set(cell, REG_HCR_EL2, HCR_USUAL | cell->hcr) && set(cell, REG_SCTLR_EL2, SCTLR_USUAL) &&
+	       set(cell, REG_VBAR_EL2, CODE + VECTORS) && set(cell, REG_TPIDR_EL2, data) &&
+	       set(cell, REG_SP_EL2, data + DATA_SIZE) && set(cell, REG_FAR_EL2, SENTINEL_FAR) &&
+	       set(cell, REG_ESR_EL2, 0) && set(cell, REG_ELR_EL2, SENTINEL) &&
+	       set(cell, REG_SPSR_EL2, 0);
+}
+
 static bool place(struct cell *cell)
 {
 	uint64_t data = DATA + cell->vcpu->index * DATA_SIZE;
@@ -70,6 +83,7 @@ static bool place(struct cell *cell)
 	    !set(cell, REG_SP_EL1, data + DATA_SIZE) || !set(cell, REG_VBAR_EL1, CODE + VECTORS) ||
 	    !set(cell, REG_FAR_EL1, SENTINEL_FAR) || !set(cell, REG_ESR_EL1, 0) ||
 	    !set(cell, REG_ELR_EL1, SENTINEL) || !set(cell, REG_SPSR_EL1, 0) ||
+	    (vm.el2 && !place_el2(cell, data)) ||
 	    !set(cell, REG_PC, CODE + ACCESSES + cell->access * ACCESS_SIZE) ||
 	    !set(cell, REG_PSTATE, cell->pstate))
 		return false;

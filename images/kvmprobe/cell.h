@@ -64,6 +64,7 @@ struct cell {
 	bool serial;
 	bool keep;		/* an SError that is left over */
 	uint64_t sctlr;		/* bits that differ from the usual */
+	uint64_t hcr;		/* bits set beside the usual, if there is a virtual EL2 */
 	int set_count;
 	struct {
 		uint64_t id;

@@ -76,7 +76,11 @@ bool cell_read(const struct json_value *request, struct cell *cell, struct answe
 	cell->careless = flag_of(request, "careless");
 	cell->serial = flag_of(request, "serial");
 	cell->keep = flag_of(request, "keep");
+	cell->abort.to_el2 = flag_of(request, "to_el2");
+	if (cell->abort.to_el2 && !vm.el2)
+		return refuse(answer, "the vm has no EL2");
 	number_of(request, "sctlr", &cell->sctlr);
+	number_of(request, "hcr", &cell->hcr);
 	return !set || set->type != JSON_OBJECT || read_sets(set, cell, answer);
 }
 

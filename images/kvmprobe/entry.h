@@ -9,11 +9,12 @@
 struct abort {
 	uint64_t esr;
 	uint64_t far;
-	bool has_far;		/* else FAR_EL1 is left as it is */
+	bool has_far;		/* else FAR is left as it is */
+	bool to_el2;		/* a virtual EL2 takes it */
 	bool serror;		/* at the vector of SError: an SError, or EASE */
 };
 
-/* To EL1, from the state that the vCPU is in. 0, or -1 and errno. */
+/* From the state that the vCPU is in. 0, or -1 and errno. */
 int entry_take(int vcpu, unsigned features, const struct abort *abort);
 
 #endif

@@ -48,6 +48,5 @@
 #define FEATURE_SSBS	3
 #define FEATURE_MTE	4
 #define FEATURE_RAS	5
-#define FEATURE_EL2	6		/* the payload is at EL2 */
 
 #endif

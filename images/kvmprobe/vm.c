@@ -195,8 +195,7 @@ static bool find_features(struct answer *answer)
 		return system_failed(answer, "ID registers");
 	vm.features = !!(mmfr1 >> 20 & 15) << FEATURE_PAN | !!(mmfr2 >> 4 & 15) << FEATURE_UAO |
 		      !!(pfr0 >> 48 & 15) << FEATURE_DIT | ((pfr1 >> 4 & 15) >= 2) << FEATURE_SSBS |
-		      ((pfr1 >> 8 & 15) >= 2) << FEATURE_MTE | !!(pfr0 >> 28 & 15) << FEATURE_RAS |
-		      vm.el2 << FEATURE_EL2;
+		      ((pfr1 >> 8 & 15) >= 2) << FEATURE_MTE | !!(pfr0 >> 28 & 15) << FEATURE_RAS;
 	return true;
 }
 

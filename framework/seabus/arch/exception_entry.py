@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a processor does to PSTATE, SPSR and ELR when it takes an exception to EL1.
+"""What a processor does to PSTATE, SPSR and ELR when it takes an exception to EL1 or EL2.
 
 >>> before = 0x6000_0000 | PSTATE_MODES[Origin.EL0]     # Z and C set, at EL0
->>> entry = enter_el1(before, pc=0x1000, vbar=0x8_0000, rules=EntryRules())
+>>> entry = take_exception(before, pc=0x1000, vbar=0x8_0000, rules=EntryRules())
 >>> hex(entry.pstate), hex(entry.spsr), hex(entry.pc)
 ('0x600003c5', '0x60000000', '0x80400')
 
@@ -26,8 +26,6 @@ SSBS: Final = 1 << 12
 DAIF: Final = 0xF << 6
 #: PSTATE.A masks SError.
 MASK_A: Final = 1 << 8
-_MODE: Final = 0x1F
-_EL1H: Final = 0x5
 
 #: PSTATE.{EL,SP} of each origin.
 PSTATE_MODES: Final = {Origin.EL0: 0x0, Origin.EL1T: 0x4, Origin.EL1H: 0x5}
@@ -61,38 +59,44 @@ class Entry:
     spsr: int
 
 
-def enter_el1(before: int, *, pc: int, vbar: int, rules: EntryRules, serror_vector: bool = False) -> Entry:
-    """Take an exception to EL1 using AArch64.
+def take_exception(
+    before: int, *, pc: int, vbar: int, rules: EntryRules, serror_vector: bool = False, target_el: int = 1
+) -> Entry:
+    """Take an exception to EL1 or EL2 using AArch64.
 
     :param before: PSTATE.
     :param pc: the preferred return address.
-    :param vbar: VBAR_EL1.
-    :param serror_vector: it is an SError, or a Synchronous External abort under SCTLR2_EL1.EASE.
-    :raises ValueError: ``before`` is of no level that EL1 can take an exception from.
+    :param vbar: VBAR of the target.
+    :param rules: of the target; at EL2, SCTLR_EL2.SPAN counts with HCR_EL2.{E2H,TGE} = {1,1} only.
+    :param serror_vector: it is an SError, or a Synchronous External abort under SCTLR2_ELx.EASE.
+    :raises ValueError: ``before`` is of no level that the target can take an exception from.
 
     Source: Arm ARM DDI 0487, pseudocode AArch64.TakeException(): NZCV and DIT are not touched; UAO, SS,
     IL and BTYPE become 0; D, A, I and F become 1.
     """
-    origin = origin_of(before)
-    after = before & (NZCV | DIT | PAN) | DAIF | _EL1H
+    after = before & (NZCV | DIT | PAN) | DAIF | target_el << 2 | 1
     if rules.pan and not rules.span:
         after |= PAN
     if rules.ssbs and rules.dssbs:
         after |= SSBS
     if rules.mte:
         after |= TCO
-    vector = origin.value + (_SERROR if serror_vector else 0)
+    vector = vector_offset(before, target_el) + (_SERROR if serror_vector else 0)
     return Entry(pc=vbar + vector, pstate=after, elr=pc, spsr=before)
 
 
-def origin_of(pstate: int) -> Origin:
-    """The level and stack pointer that a PSTATE names.
+def vector_offset(before: int, target_el: int = 1) -> int:
+    """Offset from VBAR of a synchronous exception that the target takes from that PSTATE.
 
-    :raises ValueError: none that EL1 takes exceptions from.
+    :raises ValueError: from a higher level, or a mode that does not exist.
+
+    Source: Arm ARM DDI 0487, "Exception vectors".
     """
-    if pstate & 0x10:
-        return Origin.EL0_AARCH32
-    for origin, mode in PSTATE_MODES.items():
-        if pstate & _MODE == mode:
-            return origin
-    raise ValueError(f"PSTATE {pstate:#x} is not of EL0 or EL1")
+    if before & 0x10:
+        return Origin.EL0_AARCH32.value
+    level, own_stack = before >> 2 & 3, before & 1
+    if before & 2 or level > target_el or (own_stack and not level):
+        raise ValueError(f"EL{target_el} takes no exception from PSTATE {before:#x}")
+    if level < target_el:
+        return Origin.EL0.value
+    return Origin.EL1H.value if own_stack else Origin.EL1T.value

@@ -48,7 +48,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser a
     )
     parser.add_argument(
         "--modes",
-        default="nvhe,vhe",
+        default="nvhe,vhe,nested",
         metavar="LIST",
         help=f"which KVM the host runs, of {', '.join(_MODES)} [%(default)s]",
     )

@@ -26,6 +26,7 @@ class Cell:
     :param regime: index into :attr:`seabus.kvmprobe.vm.Vm.regimes`; ``None``: the MMU is off.
     :param esr: ESR_EL1 to be written, or the ISS of an SError.
     :param far: FAR_EL1 to be written; ``None`` leaves it alone.
+    :param to_el2: the virtual EL2 takes what ``registers`` puts in; ``hcr``: bits of its HCR_EL2.
     :param set_: more registers, by name.
     """
 
@@ -43,7 +44,9 @@ class Cell:
     careless: bool = False
     serial: bool = False
     keep: bool = False
+    to_el2: bool = False
     sctlr: int = 0
+    hcr: int = 0
     set_: Mapping[str, int] = field(default_factory=dict)
 
     def request(self, number: int) -> dict[str, Any]:
@@ -55,12 +58,13 @@ class Cell:
             "pstate": hex(self.pstate),
             "path": self.path,
         }
-        for name in ("esr", "far", "sctlr"):
+        for name in ("esr", "far"):
+            if (value := getattr(self, name)) is not None:
+                asked[name] = hex(value)
+        for name in ("sctlr", "hcr"):
             if value := getattr(self, name):
                 asked[name] = hex(value)
-            elif value == 0 and name != "sctlr":
-                asked[name] = 0
-        for name in ("serror_vector", "before", "again", "careless", "serial", "keep"):
+        for name in ("serror_vector", "before", "again", "careless", "serial", "keep", "to_el2"):
             if getattr(self, name):
                 asked[name] = True
         if self.vcpu:

@@ -10,8 +10,11 @@
 ``syndromes``  every ESR a VMM may write
 ``serrors``    SError: all types, masked or not, with an error synchronization barrier
 ``reactions``  what KVM, or the processor, does by itself; what a careless VMM does
-``table``      all of them
-``run``        asks them of a host
+``table``      all of these
+``nested``     a guest hypervisor at virtual EL2
+``poisonings`` every backing, and the signals of its poison
+``run``        asks them of a host; ``full`` in a world, with the witnesses
+``pairs``      the same abort by both ways, register by register
 ``witnesses``  what else has seen the same: KVM's trace at L1, the emulator's log at L0
 =============  ===========================================================================================
 """

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from seabus.arch.abort_deviations import deviations
-from seabus.arch.exception_entry import DAIF, DIT, NZCV, PSTATE_MODES, enter_el1
+from seabus.arch.exception_entry import DAIF, DIT, NZCV, PSTATE_MODES, take_exception
 from seabus.arch.expected_abort import (
     Access,
     ExpectedAbort,
@@ -85,7 +85,7 @@ def abort_question(
     before = pstate & (NZCV | DAIF | vm.pstate_fields()) | PSTATE_MODES[place.origin]
     abort = place.abort(ras=vm.ras)
     spec = predict_abort(abort, Injector.HARDWARE)
-    entry = enter_el1(before, pc=place.pc, vbar=layout.VBAR, rules=vm.entry_rules(sctlr))
+    entry = take_exception(before, pc=place.pc, vbar=layout.VBAR, rules=vm.entry_rules(sctlr))
     expected = Expected(
         vector=spec.vector,
         esr=int(spec.esr),

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from seabus.kvmprobe.probe import Probe
+from seabus.matrix.judge import Answer
+from seabus.matrix.nested import ask_nested
 from seabus.matrix.poisonings import ask_poisonings
 from seabus.matrix.run import MatrixRun, Say, ask
 from seabus.matrix.table import GROUPS
@@ -17,7 +19,7 @@ from seabus.matrix.witnesses import Testimony, hear
 from seabus.world.world import World
 
 #: Groups that need machines of their own.
-MORE: Final = ("poison",)
+MORE: Final = ("nested", "poison")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,15 +51,18 @@ async def ask_world(
     matrix = await ask(
         probe, mode=mode, kernel=kernel, groups=[group for group in groups if group in GROUPS], say=say
     )
+    answers: list[Answer] = []
+    if "nested" in groups:
+        answers += await ask_nested(probe)
     if "poison" in groups:
         say(f"{mode}: poison of every backing")
-        answers = await ask_poisonings(probe, world.l1)
-        matrix = replace(
-            matrix,
-            answers=[*matrix.answers, *answers],
-            asked=matrix.asked + len(answers),
-            seconds=time.monotonic() - begun,
-        )
+        answers += await ask_poisonings(probe, world.l1)
+    matrix = replace(
+        matrix,
+        answers=[*matrix.answers, *answers],
+        asked=matrix.asked + sum(bool(answer.seen) for answer in answers),
+        seconds=time.monotonic() - begun,
+    )
     testimony = None
     if witnesses and {"access", "walk"} & set(groups):
         say(f"{mode}: the core cells before three witnesses")

@@ -9,7 +9,7 @@ from typing import Final
 
 from seabus.arch.esr import decode_esr, encode_esr, encode_serror
 from seabus.arch.esr.serror import ASYNC_ERROR_TYPE
-from seabus.arch.exception_entry import DAIF, DIT, MASK_A, NZCV, PSTATE_MODES, enter_el1
+from seabus.arch.exception_entry import DAIF, DIT, MASK_A, NZCV, PSTATE_MODES, take_exception
 from seabus.arch.expected_abort import Origin
 from seabus.kvmprobe import layout
 from seabus.kvmprobe.cell import Cell
@@ -117,7 +117,9 @@ def _expected(vm: Vm, access: str, before: int, *, masked: bool, iss: int) -> Ex
     # supervisor call comes after all that the access consists of.
     steps = unmasked_by_then if taken else {"nop": 2, "esb": 2, "esb_unmask": 3}[access]
     at = before & ~MASK_A if access in ("unmask", "esb_unmask") else before
-    entry = enter_el1(at, pc=pc + 4 * steps, vbar=layout.VBAR, rules=vm.entry_rules(), serror_vector=taken)
+    entry = take_exception(
+        at, pc=pc + 4 * steps, vbar=layout.VBAR, rules=vm.entry_rules(), serror_vector=taken
+    )
     deferred = masked and access.startswith("esb")
     return Expected(
         vector=entry.pc - layout.VBAR,
@@ -148,7 +150,7 @@ def _both(vm: Vm, origin: Origin) -> Question:
     """Both pending in one call: the External abort is taken first, and masks the SError."""
     before = DAIF & ~MASK_A | PSTATE_MODES[origin]
     pc = layout.address_of("nop")
-    entry = enter_el1(before, pc=pc, vbar=layout.VBAR, rules=vm.entry_rules())
+    entry = take_exception(before, pc=pc, vbar=layout.VBAR, rules=vm.entry_rules())
     spec = Expected(
         vector=origin.value,
         esr=int(encode_esr(0x24 if origin is Origin.EL0 else 0x25, DFSC=0x10)),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from seabus.arch.esr import decode_esr
-from seabus.arch.exception_entry import DAIF, PSTATE_MODES, enter_el1
+from seabus.arch.exception_entry import DAIF, PSTATE_MODES, take_exception
 from seabus.arch.expected_abort import Origin
 from seabus.kvmprobe import layout
 from seabus.kvmprobe.cell import Cell
@@ -75,7 +75,7 @@ def _question(vm: Vm, origin: Origin, esr: int, at: dict[str, str], *, fetch: bo
     access, page = ("fetch", BAD["poison"]) if fetch else ("ldr", BAD["hole"])
     before = DAIF | PSTATE_MODES[origin]
     pc = page if fetch else layout.address_of(access)
-    entry = enter_el1(before, pc=pc, vbar=layout.VBAR, rules=vm.entry_rules())
+    entry = take_exception(before, pc=pc, vbar=layout.VBAR, rules=vm.entry_rules())
     far = None if esr & _FNV else page
     delivered = Expected(
         vector=origin.value,

@@ -6,8 +6,7 @@ from __future__ import annotations
 import pytest
 
 from seabus.arch import exception_entry as entry
-from seabus.arch.exception_entry import EntryRules, enter_el1, origin_of
-from seabus.arch.expected_abort import Origin
+from seabus.arch.exception_entry import EntryRules, take_exception
 
 VBAR = 0x4000_0800
 
@@ -26,25 +25,37 @@ VBAR = 0x4000_0800
     ],
 )
 def test_pstate(before: int, rules: EntryRules, after: int) -> None:
-    taken = enter_el1(before, pc=0x1234, vbar=VBAR, rules=rules)
+    taken = take_exception(before, pc=0x1234, vbar=VBAR, rules=rules)
     assert taken.pstate == after
     assert (taken.spsr, taken.elr) == (before, 0x1234)
 
 
 @pytest.mark.parametrize(
-    ("mode", "origin"),
-    [(0x0, Origin.EL0), (0x4, Origin.EL1T), (0x5, Origin.EL1H), (0x10, Origin.EL0_AARCH32)],
+    ("mode", "target_el", "offset"),
+    [
+        (0x0, 1, 0x400),
+        (0x4, 1, 0x000),
+        (0x5, 1, 0x200),
+        (0x10, 1, 0x600),
+        (0x0, 2, 0x400),
+        (0x5, 2, 0x400),
+        (0x8, 2, 0x000),
+        (0x9, 2, 0x200),
+    ],
 )
-def test_vectors(mode: int, origin: Origin) -> None:
-    assert origin_of(mode) is origin
-    assert enter_el1(mode, pc=0, vbar=VBAR, rules=EntryRules()).pc == VBAR + origin.value
-    serror = enter_el1(mode, pc=0, vbar=VBAR, rules=EntryRules(), serror_vector=True)
-    assert serror.pc == VBAR + origin.value + 0x180
+def test_vectors(mode: int, target_el: int, offset: int) -> None:
+    for serror in (False, True):
+        taken = take_exception(
+            mode, pc=0, vbar=VBAR, rules=EntryRules(), serror_vector=serror, target_el=target_el
+        )
+        assert taken.pc == VBAR + offset + 0x180 * serror
+        assert taken.pstate & 0x1F == target_el << 2 | 1
 
 
-def test_el2_is_no_origin() -> None:
-    with pytest.raises(ValueError, match="not of EL0 or EL1"):
-        enter_el1(0x9, pc=0, vbar=VBAR, rules=EntryRules())
+@pytest.mark.parametrize(("mode", "target_el"), [(0x9, 1), (0xD, 2), (0x1, 1), (0x6, 2)])
+def test_what_cannot_be(mode: int, target_el: int) -> None:
+    with pytest.raises(ValueError, match="takes no exception"):
+        take_exception(mode, pc=0, vbar=VBAR, rules=EntryRules(), target_el=target_el)
 
 
 def test_fields_do_not_overlap() -> None:

@@ -49,7 +49,7 @@ def test_a_cell_says_only_what_is_unusual() -> None:
         "path": "nothing",
     }
     full = Cell(access="ldr", regime=0, esr=0, far=0, sctlr=4, vcpu=1, before=True, set_={"x9": 1}).request(0)
-    assert (full["regime"], full["esr"], full["far"], full["sctlr"]) == (0, 0, 0, "0x4")
+    assert (full["regime"], full["esr"], full["far"], full["sctlr"]) == (0, "0x0", "0x0", "0x4")
     assert (full["vcpu"], full["before"], full["set"]) == (1, True, {"x9": "0x1"})
 
 

@@ -13,6 +13,7 @@ from seabus.arch.expected_abort import KvmInjection
 from seabus.errors import UsageError
 from seabus.kvmprobe.vm import Vm
 from seabus.matrix.judge import Answer, Status
+from seabus.matrix.nested import nested
 from seabus.matrix.poisonings import poisonings
 from seabus.matrix.question import FIELDS, Expected, Question
 from seabus.matrix.table import GROUPS, questions
@@ -121,10 +122,10 @@ def test_an_unknown_group_is_refused(vm: Vm) -> None:
         list(questions(vm, KvmInjection(), ["nonsense"]))
 
 
-def test_every_cell_is_in_one_grid(table: list[Question]) -> None:
+def test_every_cell_is_in_one_grid(table: list[Question], vm: Vm) -> None:
     answers = [
         Answer(question=question, status=Status.UNREACHABLE, reason="")
-        for question in [*table, *poisonings()]
+        for question in [*table, *poisonings(), *nested(vm)]
     ]
     laid_out = grids(answers)
     assert len(laid_out) == len(SHAPES)

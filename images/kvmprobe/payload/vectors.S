@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs at EL1 (or virtual EL2) with SP at the top of the vCPU's data and
- * TPIDR at their start. Each exception becomes a record; then the doorbell
+ * Runs at EL1 or a virtual EL2 with SP at the top of the vCPU's data and TPIDR
+ * at their start. Each exception becomes a record; then the doorbell
  * rings, and the probe never returns from it.
  */
 #include "../layout.h"
@@ -66,7 +66,8 @@ record:
 	add_field FEATURE_MTE, tco
 	str	x3, [x2, #RECORD_PSTATE]
 
-	tbnz	x4, #FEATURE_EL2, 1f
+	mrs	x3, CurrentEL
+	tbnz	x3, #3, 1f
 	mrs	x3, esr_el1
 	mrs	x5, far_el1
 	stp	x3, x5, [x2, #RECORD_ESR]
