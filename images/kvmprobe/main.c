@@ -10,6 +10,7 @@
 #include "../agent/json.h"
 #include "crew.h"
 #include "poison.h"
+#include "possess.h"
 #include "signals.h"
 #include "vm.h"
 
@@ -76,6 +77,7 @@ static const struct {
 	{ "reset", vm_reset },
 	{ "poison", poison },
 	{ "cells", cells },
+	{ "possess", possess },
 };
 
 static void carry_out(const struct json_value *request, struct answer *answer)

@@ -77,16 +77,23 @@ uint64_t register_id(const char *name)
 	return strncmp(name, "0x", 2) ? 0 : strtoull(name, NULL, 16);
 }
 
+static int access_by_descriptor(int vcpu, unsigned long request, uint64_t id, uint64_t *value)
+{
+	return ioctl(vcpu, request, &(struct kvm_one_reg){ id, (uintptr_t)value });
+}
+
+int (*register_access)(int vcpu, unsigned long request, uint64_t id, uint64_t *value) = access_by_descriptor;
+
 int register_get_id(int vcpu, uint64_t id, uint64_t *value)
 {
 	/* Registers of less than 64 bits leave the rest alone. */
 	*value = 0;
-	return ioctl(vcpu, KVM_GET_ONE_REG, &(struct kvm_one_reg){ id, (uintptr_t)value });
+	return register_access(vcpu, KVM_GET_ONE_REG, id, value);
 }
 
 int register_set_id(int vcpu, uint64_t id, uint64_t value)
 {
-	return ioctl(vcpu, KVM_SET_ONE_REG, &(struct kvm_one_reg){ id, (uintptr_t)&value });
+	return register_access(vcpu, KVM_SET_ONE_REG, id, &value);
 }
 
 int register_get(int vcpu, enum reg reg, uint64_t *value)

@@ -47,6 +47,12 @@ enum reg {
 /* A register's KVM id by name, or written as "0x..."; 0 if there is no such name. */
 uint64_t register_id(const char *name);
 
+/*
+ * How a vCPU is reached: by its descriptor, unless somebody who is stopped in
+ * its KVM_RUN is made to do it. 0, or -1 and errno.
+ */
+extern int (*register_access)(int vcpu, unsigned long request, uint64_t id, uint64_t *value);
+
 /* 0, or -1 and errno. */
 int register_get(int vcpu, enum reg reg, uint64_t *value);
 int register_set(int vcpu, enum reg reg, uint64_t value);

@@ -12,6 +12,7 @@
 ``reactions``  what KVM, or the processor, does by itself; what a careless VMM does
 ``table``      all of these
 ``nested``     a guest hypervisor at virtual EL2
+``linux_guest``  what Linux makes of each
 ``poisonings`` every backing, and the signals of its poison
 ``run``        asks them of a host; ``full`` in a world, with the witnesses
 ``pairs``      the same abort by both ways, register by register

@@ -11,6 +11,7 @@ from typing import Final
 
 from seabus.kvmprobe.probe import Probe
 from seabus.matrix.judge import Answer
+from seabus.matrix.linux_guest import ask_linux
 from seabus.matrix.nested import ask_nested
 from seabus.matrix.poisonings import ask_poisonings
 from seabus.matrix.run import MatrixRun, Say, ask
@@ -19,7 +20,7 @@ from seabus.matrix.witnesses import Testimony, hear
 from seabus.world.world import World
 
 #: Groups that need machines of their own.
-MORE: Final = ("nested", "poison")
+MORE: Final = ("nested", "linux", "poison")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,9 @@ async def ask_world(
     answers: list[Answer] = []
     if "nested" in groups:
         answers += await ask_nested(probe)
+    if "linux" in groups:
+        say(f"{mode}: a Linux guest as receiver")
+        answers += await ask_linux(world, probe, artefacts=artefacts)
     if "poison" in groups:
         say(f"{mode}: poison of every backing")
         answers += await ask_poisonings(probe, world.l1)

@@ -13,6 +13,7 @@ from seabus.arch.expected_abort import KvmInjection
 from seabus.errors import UsageError
 from seabus.kvmprobe.vm import Vm
 from seabus.matrix.judge import Answer, Status
+from seabus.matrix.linux_guest import linux_questions
 from seabus.matrix.nested import nested
 from seabus.matrix.poisonings import poisonings
 from seabus.matrix.question import FIELDS, Expected, Question
@@ -125,7 +126,7 @@ def test_an_unknown_group_is_refused(vm: Vm) -> None:
 def test_every_cell_is_in_one_grid(table: list[Question], vm: Vm) -> None:
     answers = [
         Answer(question=question, status=Status.UNREACHABLE, reason="")
-        for question in [*table, *poisonings(), *nested(vm)]
+        for question in [*table, *poisonings(), *nested(vm), *(asked for asked, _ in linux_questions())]
     ]
     laid_out = grids(answers)
     assert len(laid_out) == len(SHAPES)
