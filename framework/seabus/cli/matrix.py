@@ -16,12 +16,13 @@ from rich.console import Console
 
 from seabus.cli import world_options
 from seabus.errors import UsageError
-from seabus.images import kvmprobe
+from seabus.images import kvmprobe, monitor
 from seabus.images.store import Say, Store
 from seabus.kvmprobe.probe import Probe
 from seabus.machine import run_folder
 from seabus.machine.config import WorldConfig
 from seabus.matrix import full
+from seabus.matrix.firmware import ask_firmware
 from seabus.matrix.full import FullRun
 from seabus.matrix.judge import Status
 from seabus.matrix.table import GROUPS
@@ -85,8 +86,8 @@ def main(arguments: argparse.Namespace) -> int:
     runs: list[FullRun] = []
     for mode in modes:
         chosen = replace(config, **_MODES[mode])
-        # What Linux makes of an ESR does not depend on who delivers it: once is enough.
-        wanted = [group for group in groups if group != "linux" or not runs]
+        # These do not depend on the host's KVM: once is enough.
+        wanted = [group for group in groups if group not in ("linux", "firmware") or not runs]
         runs.append(_ask(mode, chosen, wanted, store, folder, arguments, say))
     document = matrix_json.result(
         [run.matrix for run in runs], [run.testimony for run in runs if run.testimony]
@@ -120,9 +121,14 @@ def _ask(
     image = kvmprobe.get(store, say=say)
 
     async def run() -> FullRun:
+        firmware = (
+            await ask_firmware(frozen.parts.command, monitor.get(store, say=say), artefacts=place)
+            if "firmware" in groups
+            else []
+        )
         async with restore.cloned(frozen, artefacts=place, purpose="matrix") as world:
             probe = await Probe.push(world.l1, image, keep=place / "probe.jsonl")
-            return await full.ask_world(
+            asked = await full.ask_world(
                 world,
                 probe,
                 mode=mode,
@@ -131,6 +137,8 @@ def _ask(
                 artefacts=place,
                 say=say,
             )
+            answers = [*asked.matrix.answers, *firmware]
+            return replace(asked, matrix=replace(asked.matrix, answers=answers))
 
     return asyncio.run(run())
 

@@ -13,6 +13,7 @@
 ``table``      all of these
 ``nested``     a guest hypervisor at virtual EL2
 ``linux_guest``  what Linux makes of each
+``firmware``   firmware-first at EL3
 ``poisonings`` every backing, and the signals of its poison
 ``run``        asks them of a host; ``full`` in a world, with the witnesses
 ``pairs``      the same abort by both ways, register by register

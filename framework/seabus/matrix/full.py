@@ -20,7 +20,7 @@ from seabus.matrix.witnesses import Testimony, hear
 from seabus.world.world import World
 
 #: Groups that need machines of their own.
-MORE: Final = ("nested", "linux", "poison")
+MORE: Final = ("nested", "linux", "poison", "firmware")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,6 +49,7 @@ SHAPES: Final = (
     Shape("SCTLR2_EL1", "ease", ("what", "path"), ("origin",)),
     Shape("Poison, and the signals of it", "poison", ("backing",), ("by", "kill")),
     Shape("Linux as the receiver", "linux", ("kind", "FnV"), ("status",)),
+    Shape("Firmware first, at EL3", "firmware", ("step",), ()),
     Shape("A guest hypervisor at virtual EL2", "nested", ("page", "path"), ("origin", "HCR_EL2", "access")),
 )
 

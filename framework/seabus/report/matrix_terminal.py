@@ -65,6 +65,8 @@ def _show_grid(grid: Grid, console: Console) -> None:
 
 def _heading(grid: Grid) -> str:
     """The first coordinate of the columns, and how far they go."""
+    if not grid.shape.columns:
+        return ""
     names = list(dict.fromkeys(column[0] for column in grid.columns))
     if len(grid.columns[0]) == 1:
         return f"{names[0]} … {names[-1]}" if len(names) > 1 else names[0]

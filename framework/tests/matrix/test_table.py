@@ -12,6 +12,7 @@ from seabus.arch.esr import decode_esr
 from seabus.arch.expected_abort import KvmInjection
 from seabus.errors import UsageError
 from seabus.kvmprobe.vm import Vm
+from seabus.matrix.firmware import judge_firmware
 from seabus.matrix.judge import Answer, Status
 from seabus.matrix.linux_guest import linux_questions
 from seabus.matrix.nested import nested
@@ -124,9 +125,10 @@ def test_an_unknown_group_is_refused(vm: Vm) -> None:
 
 
 def test_every_cell_is_in_one_grid(table: list[Question], vm: Vm) -> None:
+    more = [*poisonings(), *nested(vm), *(question for question, _ in linux_questions())]
     answers = [
-        Answer(question=question, status=Status.UNREACHABLE, reason="")
-        for question in [*table, *poisonings(), *nested(vm), *(asked for asked, _ in linux_questions())]
+        *(Answer(question=question, status=Status.UNREACHABLE, reason="") for question in [*table, *more]),
+        *judge_firmware("", ""),
     ]
     laid_out = grids(answers)
     assert len(laid_out) == len(SHAPES)
