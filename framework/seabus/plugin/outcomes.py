@@ -76,7 +76,7 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, Any] 
     """A failed test whose verdict is `error` or `unknown` is called so, and counted so."""
     if report.when in ("setup", "teardown") or not report.failed:
         return None
-    verdict = dict(report.user_properties).get(VERDICT)
+    verdict = dict(getattr(report, "user_properties", ())).get(VERDICT)  # a collector has none
     return next((shown for kind, shown in _SHOWN.items() if verdict == str(kind)), None)
 
 

@@ -9,9 +9,8 @@ import pytest
 
 from seabus.errors import UsageError
 from seabus.lab import inventory
-from seabus.lab.keys import new_key_pair
 
-KEY = new_key_pair().public
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBWAcqazhEYt/SzKtOT6OV4/wiuJqC5jMFcO/OBku/9W"
 GOOD = f"""\
 [lab]
 name = "rack-7"
