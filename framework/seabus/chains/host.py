@@ -56,6 +56,13 @@ ABORT_INJECTED: Final = Link(
 )
 
 
+READS: Final = Link(
+    name="host-process-reads",
+    level="L1",
+    witness="victim",
+    kind="touch",
+    promise="whoever lost nothing notices nothing (Linux Documentation/mm/hwpoison.rst)",
+)
 FIRMWARE_BLAMED: Final = Link(
     name="host-blames-firmware",
     level="L1",

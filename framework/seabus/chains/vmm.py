@@ -65,7 +65,7 @@ def is_killed(*, vmm_pid: int, address: int | None = None, pending: bool = False
     where: dict[str, Any] = {} if address is None else {"address": address}
     return [
         STRUCK(
-            after=(host.UNMAPPED,),
+            after=(host.RECORD,),
             code=int(BusCode.BUS_MCEERR_AR),
             tid=vmm_pid,
             result=(DELIVERED, host.ALREADY_PENDING) if pending else DELIVERED,

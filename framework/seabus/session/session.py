@@ -255,9 +255,9 @@ class SessionVictim:
         """Another process that has the same memory."""
         return SessionVictim(self._session, self._session.run(self.victim.partner(**options)))
 
-    def hear(self) -> None:
-        """Note the signals that it got while it touched nothing."""
-        self._session.run(self._session.stage.hear(self.victim))
+    def hear(self, count: int = 1) -> None:
+        """Note the signals that it gets while it touches nothing, once there have been so many in all."""
+        self._session.run(self._session.stage.hear(self.victim, count=count))
 
     def strike(self, op: str, **access: Any) -> Receipt | None:  # noqa: ANN401 - Victim.touch's
         """Let it do what is itself the fault; nothing in a negative control."""

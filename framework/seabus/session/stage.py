@@ -213,8 +213,14 @@ class Stage:
                 raise
             return None
 
-    async def hear(self, victim: Victim) -> None:
-        """Note the signals that a victim got while it touched nothing, each once."""
+    async def hear(self, victim: Victim, *, count: int = 1) -> None:
+        """Note the signals that a victim gets while it touches nothing, each once.
+
+        :param count: how many, in all, are waited for; not in a negative control.
+        """
+        if self._faults:
+            with contextlib.suppress(DeadlineError):
+                await victim.heard(count)
         heard = await victim.signals(since=self._heard.get(victim.handle, 0))
         for event in accounts.of_signals(self.level_of(victim), heard):
             self.recorder.add(event)
