@@ -63,6 +63,13 @@ READS: Final = Link(
     kind="touch",
     promise="whoever lost nothing notices nothing (Linux Documentation/mm/hwpoison.rst)",
 )
+SYNC_FAILS: Final = Link(
+    name="host-process-sync-fails",
+    level="L1",
+    witness="victim",
+    kind="touch",
+    promise="what was written and is lost is an I/O error (Linux mm/memory-failure.c me_pagecache_dirty())",
+)
 FIRMWARE_BLAMED: Final = Link(
     name="host-blames-firmware",
     level="L1",

@@ -27,6 +27,7 @@ from seabus.channel.interface import CommandResult
 from seabus.errors import MachineError, NoVerdictError
 from seabus.faults.deed import Deed
 from seabus.faults.fault import Fault, Receipt
+from seabus.guest.blocks import Block, own_blocks
 from seabus.guest.translate import Addresses
 from seabus.guest.victim import Touch, Victim
 from seabus.judge.expectation import Expectation
@@ -250,6 +251,10 @@ class SessionVictim:
         """The page at an offset as it is now; that it has moved is an event."""
         self._pages[offset] = self._session.run(self._session.stage.locate(self.victim, offset=offset))
         return self._pages[offset]
+
+    def blocks(self, size: int) -> list[Block]:
+        """The aligned blocks of so many bytes of its machine's memory that are all its own."""
+        return self._session.run(own_blocks(self.victim, size))
 
     def partner(self, **options: Any) -> SessionVictim:  # noqa: ANN401 - Victim.partner's
         """Another process that has the same memory."""
