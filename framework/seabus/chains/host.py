@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from seabus.arch.sigbus import BusCode
 from seabus.faults.fault import Fault
-from seabus.faults.record import MemoryRecord, SectionRecord
+from seabus.faults.record import DamagedRecord, MemoryRecord, SectionRecord
 from seabus.guest.translate import Addresses
 from seabus.judge.expectation import Expectation, Link
 
@@ -56,6 +56,28 @@ ABORT_INJECTED: Final = Link(
 )
 
 
+READS: Final = Link(
+    name="host-process-reads",
+    level="L1",
+    witness="victim",
+    kind="touch",
+    promise="whoever lost nothing notices nothing (Linux Documentation/mm/hwpoison.rst)",
+)
+SYNC_FAILS: Final = Link(
+    name="host-process-sync-fails",
+    level="L1",
+    witness="victim",
+    kind="touch",
+    promise="what was written and is lost is an I/O error (Linux mm/memory-failure.c me_pagecache_dirty())",
+)
+FIRMWARE_BLAMED: Final = Link(
+    name="host-blames-firmware",
+    level="L1",
+    witness="kernel-log",
+    kind="complaint",
+    promise="a record that cannot be read is said to be firmware's fault"
+    " (Linux drivers/acpi/apei/ghes.c __ghes_check_estatus())",
+)
 RECORD_ON_CONSOLE: Final = Link(
     name="host-record-on-console",
     level="L1",
@@ -83,6 +105,21 @@ PAGE_MOVED: Final = Link(
     witness="pagemap",
     kind="moved",
     promise="what can still be read is moved to a good page (Linux mm/memory-failure.c soft_offline_page())",
+)
+PROCESS_TOLD: Final = Link(
+    name="host-process-told",
+    level="L1",
+    witness="trace",
+    kind="sigbus",
+    promise="whoever maps the page and asked for early kill is told at once, each process once"
+    " (Linux mm/memory-failure.c collect_procs(), Documentation/mm/hwpoison.rst)",
+)
+PROCESS_HEARS: Final = Link(
+    name="host-process-hears",
+    level="L1",
+    witness="victim",
+    kind="siginfo",
+    promise="siginfo of an action-optional error names the page and its size (Linux kernel/signal.c)",
 )
 PROCESS_SIGNALLED: Final = Link(
     name="host-process-signalled",
@@ -199,22 +236,46 @@ def stops_vcpu(
     ]
 
 
-def signals_process(address: int, *, tid: int, lsb: int = 12) -> list[Expectation]:
-    """A process of the host, not the VMM, touches a lost page and is told which."""
+def tells_process(address: int, *, tid: int, lsb: int = 12, again: str = "") -> list[Expectation]:
+    """A process of the host, not the VMM, that asked for early kill is told of a page that it maps."""
+    told: dict[str, Any] = {"code": int(BusCode.BUS_MCEERR_AO), "address": address, "lsb": lsb, "tid": tid}
     return [
-        PROCESS_SIGNALLED(after=(UNMAPPED,), code=int(BusCode.BUS_MCEERR_AR), tid=tid, result=DELIVERED),
-        PROCESS_INFORMED(
-            after=(PROCESS_SIGNALLED,), code=int(BusCode.BUS_MCEERR_AR), address=address, lsb=lsb, tid=tid
+        PROCESS_TOLD(again=again, **told, result=DELIVERED),
+        PROCESS_HEARS(again=again, after=(PROCESS_TOLD,), **told),
+    ]
+
+
+def signals_process(address: int, *, tid: int, lsb: int = 12, again: str = "") -> list[Expectation]:
+    """A process of the host, not the VMM, touches a lost page and is told which."""
+    told: dict[str, Any] = {"code": int(BusCode.BUS_MCEERR_AR), "address": address, "lsb": lsb, "tid": tid}
+    return [
+        PROCESS_SIGNALLED(again=again, after=() if again else (UNMAPPED,), **told, result=DELIVERED),
+        PROCESS_INFORMED(again=again, after=(PROCESS_SIGNALLED,), **told),
+    ]
+
+
+def panics_of_unknown(record: MemoryRecord) -> list[Expectation]:
+    """The host gives up for a severity that it does not know."""
+    told = {**_told(record), "severity": "unknown"}
+    return [
+        RECORD_ON_CONSOLE(**told),
+        PANICS(
+            after=(RECORD_ON_CONSOLE,),
+            who="host",
+            message="Kernel panic - not syncing: GHES: Fatal hardware error",
         ),
     ]
 
 
-def logs(record: SectionRecord, *, physical_address: int | None = None) -> Expectation:
-    """The host's kernel logs a record of another kind.
+def logs(
+    record: SectionRecord | DamagedRecord, *, physical_address: int | None = None, again: str = ""
+) -> Expectation:
+    """The host's kernel logs a record of another kind, or a damaged one.
 
     :param physical_address: the address that the kernel's text names, if the record's kind has one.
     """
     return RECORD(
+        again=again,
         source=SOURCE_QMP,
         severity=record.severity.name.lower().replace("informational", "info"),
         physical_address=physical_address,

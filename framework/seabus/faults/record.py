@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import base64
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from seabus.arch.addresses import HostPhysical
@@ -73,16 +73,19 @@ class MemoryRecord(_Record):
     """A firmware record: the platform reports a memory error at a page of L1.
 
     It is *only* a record. No RAM is damaged: the host kernel poisons the page because it believes firmware.
+
+    :param flags: of its entry, such as 1 << 3, "error threshold exceeded" (UEFI 2.11 N.2.2, table N.6).
     """
 
     address: HostPhysical
+    flags: int = 0
 
     def encoded(self) -> bytes:
-        return bytes(
-            memory_error_record(
-                self.address, severity=self.severity, fru_id=self.nonce, fru_text=_FRU_TEXT
-            ).encode()
+        block = memory_error_record(
+            self.address, severity=self.severity, fru_id=self.nonce, fru_text=_FRU_TEXT
         )
+        entries = tuple(replace(entry, flags=self.flags) for entry in block.entries)
+        return bytes(replace(block, entries=entries).encode())
 
     def described(self) -> Mapping[str, Any]:
         return {
@@ -120,6 +123,31 @@ class SectionRecord(_Record):
             "severity": self.severity.name.lower(),
             "nonce": str(self.nonce),
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class DamagedRecord(_Record):
+    """A memory record that is not what the specifications call one, after bytes of it were changed.
+
+    :param original: the record before.
+    :param damage: what is done to its bytes, and in a word what that is.
+    """
+
+    original: MemoryRecord
+    damage: Callable[[bytes], bytes]
+    words: str
+
+    def encoded(self) -> bytes:
+        return self.damage(self.original.encoded())
+
+    def described(self) -> Mapping[str, Any]:
+        return {**self.original.described(), "kind": "damaged-record", "damage": self.words}
+
+    def receipt(self, event: Event) -> Receipt | None:
+        """L1's report of it, as far as it can be read, or its complaint of what its firmware left."""
+        if event.level != "L1" or event.kind not in ("ghes", "complaint"):
+            return None
+        return Receipt(witness=f"L1 {event.witness}", facts={"kind": event.kind, "text": event.text})
 
 
 def check(emulator: EmulatorCapabilities) -> None:

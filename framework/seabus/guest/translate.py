@@ -41,7 +41,7 @@ async def translate(
     :raises MachineError: the page is not present somewhere on the way.
     """
     guest_physical = GuestPhysical(await frame(l2, pid, int(address)))
-    vmm_virtual = await _gpa_to_hva(l2_qmp, guest_physical)
+    vmm_virtual = await gpa_to_hva(l2_qmp, guest_physical)
     host_physical = HostPhysical(await frame(l1, vmm_pid, int(vmm_virtual)))
     return Addresses(
         guest_virtual=address,
@@ -66,7 +66,11 @@ async def frame(agent: Agent, pid: int, address: int) -> int:
     return (frame << _PAGE_SHIFT) | (address & ((1 << _PAGE_SHIFT) - 1))
 
 
-async def _gpa_to_hva(qmp: Qmp, address: GuestPhysical) -> VmmVirtual:
+async def gpa_to_hva(qmp: Qmp, address: GuestPhysical) -> VmmVirtual:
+    """Where the VMM has a guest's physical address.
+
+    :raises MachineError: it is no memory of the guest.
+    """
     answer = await qmp.execute("human-monitor-command", {"command-line": f"gpa2hva {int(address):#x}"})
     # "Host virtual address for 0x45678000 (mach-virt.ram) is 0xffff12345000"
     found = re.search(r" is (?:0x)?([0-9a-fA-F]+)\s*$", answer)

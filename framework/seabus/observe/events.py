@@ -24,6 +24,7 @@ Kind = Literal[
     "sea",  # the kernel took a synchronous external abort
     "exception",  # the VMM put an exception into the guest
     "siginfo",  # a victim's handler got a signal
+    "complaint",  # a kernel finds fault with its firmware, or a VMM with what it has to do
     "trouble",  # an oops, warning or stall
     "panic",  # a kernel gave up
     "ended",  # a process that others live in is gone

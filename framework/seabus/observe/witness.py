@@ -139,6 +139,8 @@ class TraceWitness:
             yield self._event(line, "kernel-log", "trouble", what=trouble)
         elif failure := kernel_text.parse_memory_failure(text):
             yield self._event(line, "kernel-log", "note", pfn=failure.pfn)
+        elif complaint := kernel_text.parse_firmware_complaint(text):
+            yield self._event(line, "kernel-log", "complaint", what=complaint.text)
 
     def _read_mark(self, line: TraceLine) -> Iterator[Event]:
         """A mark: a barrier of ours, or a line of the VMM's exception log."""

@@ -25,7 +25,9 @@ from seabus.arch.addresses import GuestVirtual, HostPhysical
 from seabus.channel.agent import Agent
 from seabus.channel.interface import CommandResult
 from seabus.errors import MachineError, NoVerdictError, UsageError
+from seabus.faults.deed import Deed
 from seabus.faults.fault import Fault, Receipt
+from seabus.guest.blocks import Block, own_blocks
 from seabus.guest.translate import Addresses
 from seabus.guest.victim import Touch, Victim
 from seabus.judge.expectation import Expectation
@@ -36,6 +38,7 @@ from seabus.observe.story import Story
 from seabus.patience import ANSWER, STEP
 from seabus.session.outcome import Outcome
 from seabus.session.stage import Stage
+from seabus.session.vmm import SessionVmm
 from seabus.world import restore
 from seabus.world.freeze import Frozen
 from seabus.world.world import World
@@ -53,6 +56,7 @@ class Session:
         self.guest = Machine(self, stage.world.l2)
         #: Others look at this world as well: nothing may be injected.
         self.looking_only = False
+        self.vmm = SessionVmm(self)
         #: What the last :meth:`expect` came to.
         self.outcome: Outcome | None = None
 
@@ -144,6 +148,17 @@ class Session:
         """
         return self.run(self.stage.until(level, kind, within=within, **fields))
 
+    @contextlib.contextmanager
+    def looping(self, *victims: SessionVictim, op: str = "read") -> Iterator[None]:
+        """While the body runs all of these touch without a pause; what ends each is in the story then."""
+        stack = contextlib.AsyncExitStack()
+        whose = [one.victim for one in victims]
+        self.run(stack.enter_async_context(self.stage.looping(whose, op=op)))
+        try:
+            yield
+        finally:
+            self.run(stack.aclose())
+
     def settle(self, seconds: float) -> None:
         """Leave the world alone for a while: what comes late is seen, and judged, as well."""
         self.run(self.stage.settle(seconds))
@@ -213,6 +228,10 @@ class SessionVictim:
         return self.victim.tid
 
     @property
+    def pid(self) -> int:
+        return self.victim.pid
+
+    @property
     def address(self) -> GuestVirtual:
         return self.victim.address
 
@@ -229,10 +248,38 @@ class SessionVictim:
         """The page of L1 at an offset of a victim of L1."""
         return self._session.run(self._session.stage.host_page(self.victim, offset=offset))
 
+    def moves(self, offset: int = 0) -> None:
+        """Wait until the page lies elsewhere, if somebody moves it; that it did is an event."""
+        self._session.run(self._session.stage.moves(self.victim, offset=offset))
+
     def locate(self, offset: int = 0) -> Addresses:
         """The page at an offset as it is now; that it has moved is an event."""
         self._pages[offset] = self._session.run(self._session.stage.locate(self.victim, offset=offset))
         return self._pages[offset]
+
+    def blocks(self, size: int) -> list[Block]:
+        """The aligned blocks of so many bytes of its machine's memory that are all its own."""
+        return self._session.run(own_blocks(self.victim, size))
+
+    def partner(self, **options: Any) -> SessionVictim:  # noqa: ANN401 - Victim.partner's
+        """Another process that has the same memory."""
+        return SessionVictim(self._session, self._session.run(self.victim.partner(**options)))
+
+    def hear(self, count: int = 1) -> None:
+        """Note the signals that it gets while it touches nothing, once there have been so many in all."""
+        self._session.run(self._session.stage.hear(self.victim, count=count))
+
+    def strike(self, op: str, **access: Any) -> Receipt | None:  # noqa: ANN401 - Victim.touch's
+        """Let it do what is itself the fault; nothing in a negative control."""
+        stage = self._session.stage
+        return self._session.inject(
+            Deed(
+                level=stage.level_of(self.victim),
+                op=access.get("advice", op),
+                address=str(self.address + access.get("offset", 0)),
+                perform=lambda: stage.touch(self.victim, op=op, **access),
+            )
+        )
 
     def touch(self, op: str = "read", **access: Any) -> Touch | None:  # noqa: ANN401 - Victim.touch's
         """Let it touch its memory; None if nobody is left to answer, which is in the story then."""

@@ -31,14 +31,18 @@ from seabus.observe.events import Event, Kind, Level, Recorder
 from seabus.observe.last_words import ghes_fields, panic_of, records_of
 from seabus.observe.story import Story
 from seabus.observe.witness import TraceWitness
-from seabus.patience import STEP
+from seabus.patience import STEP, deadline
+from seabus.session import accounts
 from seabus.session.outcome import Outcome
+from seabus.session.vmm_watch import VmmWatch
 from seabus.world import needs
 from seabus.world.world import World
 
 #: Advice that makes a page of the kernel that gets it unusable.
 _BREAKING: Final = ("hwpoison", "soft-offline")
 _HOST_APEI: Final = "host-apei"
+#: Seconds after which what the kernel has not printed to its end is driven out.
+_GLANCE: Final = 0.25
 #: Seconds after which a touch is slow enough to ask whether the VMM is still there.
 _LOOK_AFTER_VMM: Final = 1.0
 
@@ -66,6 +70,8 @@ class Stage:
         self._addresses: list[Addresses] = []
         self._pages: dict[tuple[int, int], Addresses] = {}
         self._lost = ""
+        self._vmm = VmmWatch(world)
+        self._heard: dict[int, int] = {}
         #: Whether something may have been broken by now.
         self.broke = False
 
@@ -118,6 +124,15 @@ class Stage:
             self.add("L1", "pagemap", "moved", fields, text)
         self._pages[victim.handle, offset] = addresses
         return addresses
+
+    async def moves(self, victim: Victim, *, offset: int = 0) -> None:
+        """Wait until a page that was located lies elsewhere; not in a negative control."""
+        before = self._pages[victim.handle, offset].host_physical
+        with contextlib.suppress(DeadlineError):
+            async with deadline(STEP if self._faults else 0.1, "the page to be moved"):
+                while self._pages[victim.handle, offset].host_physical == before:
+                    with contextlib.suppress(MachineError):  # it is nowhere while it is moved
+                        await self.locate(victim, offset=offset)
 
     async def host_page(self, victim: Victim, *, offset: int = 0) -> HostPhysical:
         """The page of L1 behind a victim that is a process of L1."""
@@ -190,9 +205,9 @@ class Stage:
 
     async def touch(self, victim: Victim, **access: Any) -> Touch | None:  # noqa: ANN401 - see Victim.touch
         """Let a victim touch its memory; None if whoever should answer is gone, which is an event then."""
-        if self._level_of(victim) in self._dead:
+        if self.level_of(victim) in self._dead:
             return None
-        if access.get("advice") in _BREAKING and self._level_of(victim) == "L1":
+        if access.get("advice") in _BREAKING and self.level_of(victim) == "L1":
             self.broke = True
             await self.world.permit("madvise")
         try:
@@ -201,6 +216,34 @@ class Stage:
             if not self._mourn():
                 raise
             return None
+
+    async def hear(self, victim: Victim, *, count: int = 1) -> None:
+        """Note the signals that a victim gets while it touches nothing, each once.
+
+        :param count: how many, in all, are waited for; not in a negative control.
+        """
+        if self._faults:
+            with contextlib.suppress(DeadlineError):
+                await victim.heard(count)
+        heard = await victim.signals(since=self._heard.get(victim.handle, 0))
+        for event in accounts.of_signals(self.level_of(victim), heard):
+            self.recorder.add(event)
+        self._heard[victim.handle] = heard.count
+
+    @contextlib.asynccontextmanager
+    async def looping(self, victims: Sequence[Victim], **access: Any) -> AsyncIterator[None]:  # noqa: ANN401
+        """While the body runs all of them touch without a pause; after it, until a signal ends each.
+
+        In a negative control nothing will, so they are stopped.
+        """
+        async with AsyncExitStack() as stack:
+            loops = [await stack.enter_async_context(victim.looping(**access)) for victim in victims]
+            yield
+            for loop in loops if self._faults else ():
+                if "L2" in self._dead or not await self._while_vmm_lives(loop.task):
+                    loop.task.cancel()
+                else:
+                    self._note_touch(loop.victim, loop.task.result(), access.get("op", "read"))
 
     async def finish(self, expectations: Sequence[Expectation]) -> Outcome:
         """Let the witnesses catch up, see who is still well, and judge."""
@@ -249,10 +292,13 @@ class Stage:
 
     async def _landed(self, fault: Fault, start: int) -> None:
         """Until the fault's receipt is among the events; a mark in the trace drives out what waits there."""
-        for _ in range(int(STEP)):
+        for _ in range(int(STEP / _GLANCE)):
             with contextlib.suppress(DeadlineError):
                 await self.recorder.until(
-                    lambda event: fault.receipt(event) is not None, within=1, what="a receipt", start=start
+                    lambda event: fault.receipt(event) is not None,
+                    within=_GLANCE,
+                    what="a receipt",
+                    start=start,
                 )
                 return
             await self._witnesses["L1"].caught_up()
@@ -282,74 +328,60 @@ class Stage:
 
     async def _touch(self, victim: Victim, access: Mapping[str, Any]) -> Touch | None:
         touching = asyncio.ensure_future(victim.touch(**access))
-        while not (await asyncio.wait([touching], timeout=_LOOK_AFTER_VMM))[0]:
-            vmm = await self.world.l1.request("alive", pid=self.world.vmm_pid)
-            if not vmm["alive"]:
-                touching.cancel()
-                await self._vmm_ended()
-                return None
+        if not await self._while_vmm_lives(touching):
+            return None
         if isinstance(touching.exception(), DeadlineError):
-            self._silent(self._level_of(victim))
+            self._silent(self.level_of(victim))
             return None
         touched = await touching
         self._note_touch(victim, touched, access.get("op", "read"))
         return touched
 
-    def _note_touch(self, victim: Victim, touched: Touch, op: str) -> None:
-        level = self._level_of(victim)
-        fields = {
-            "op": op,
-            "intact": touched.intact,
-            "result": touched.result,
-            "errno": touched.errno,
-            "died": (touched.died or {}).get("signal"),
-            "tid": victim.tid,
-        }
-        self.add(level, "victim", "touch", fields, touched.outcome, touched.clock_ns)
-        if touched.intact is False:
-            self.add(level, "victim", "corruption", fields, f"a read gave {touched.value:#x}, never written")
-        if touched.signal is None:
-            return
-        signal = touched.signal
-        info = {
-            "code": signal.code,
-            "address": signal.address,
-            "lsb": signal.lsb,
-            "tid": signal.tid,
-            "pc": signal.pc,
-            "fault_address": signal.fault_address,
-            "esr": signal.esr,
-        }
-        self.add(level, "victim", "siginfo", info, str(signal), touched.clock_ns)
+    async def _while_vmm_lives(self, task: asyncio.Future[Any]) -> bool:
+        """Whether a task came to its end before the VMM did, which is an event then."""
+        while not (await asyncio.wait([task], timeout=_LOOK_AFTER_VMM))[0]:
+            if not await self._vmm.alive():
+                task.cancel()
+                await self._vmm_ended()
+                return False
+        return True
 
-    def _level_of(self, victim: Victim) -> Level:
+    def _note_touch(self, victim: Victim, touched: Touch, op: str) -> None:
+        for event in accounts.of_touch(self.level_of(victim), victim, touched, op):
+            self.recorder.add(event)
+
+    def level_of(self, victim: Victim) -> Level:
+        """Where a victim lives."""
         return "L1" if victim.agent is self.world.l1 else "L2"
 
     # Inside: who is well, and who is not
 
     async def _look_around(self) -> None:
+        await self._look_after_vmm()
         for bystander in self._bystanders:
-            if self._level_of(bystander) not in self._dead:
-                beside = await bystander.touch(op="read")
-                if not beside.intact:
-                    text = f"a page beside the fault was hit: {beside.outcome}"
-                    self.add(self._level_of(bystander), "bystander", "bystander", {"who": "bystander"}, text)
+            if self.level_of(bystander) in self._dead:
+                continue
+            touching = asyncio.ensure_future(bystander.touch(op="read"))
+            if await self._while_vmm_lives(touching) and not (beside := await touching).intact:
+                text = f"a page beside the fault was hit: {beside.outcome}"
+                self.add(self.level_of(bystander), "bystander", "bystander", {"who": "bystander"}, text)
         await asyncio.gather(
-            *(witness.caught_up() for level, witness in self._witnesses.items() if level not in self._dead),
-            self._look_after_vmm(),
+            *(witness.caught_up() for level, witness in self._witnesses.items() if level not in self._dead)
         )
 
     async def _look_after_vmm(self) -> None:
         """Whether the VMM lives and its guest runs."""
         if "L2" in self._dead:
             return
-        if not (await self.world.l1.request("alive", pid=self.world.vmm_pid))["alive"]:
+        if not await self._vmm.alive():
             await self._vmm_ended()
             return
         status = (await self.world.l2_qmp.execute("query-status"))["status"]
         if status != "running":
             self._dead.add("L2")
             self.add("L2", "monitor", "silent", {"who": "guest", "status": status}, f"the guest is {status}")
+        for line in await self._vmm.complaints():
+            self.add("L1", "vmm", "complaint", {"what": line}, f"the VMM says: {line}")
 
     async def _vmm_ended(self) -> None:
         """The VMM is gone: by its own will, or because its guest's kernel panicked."""
@@ -358,9 +390,8 @@ class Stage:
             fields = {"who": "guest", "message": panic}
             self.add("L2", "console", "panic", fields, f"the guest panicked: {panic}")
             return
-        words = (await self.world.vmm_log()).decode(errors="backslashreplace").strip()
-        last = words.splitlines()[-1] if words else "without a word"
-        self.add("L1", "process", "ended", {"who": "VMM", "words": last}, f"the VMM died: {last}")
+        end = await self._vmm.end()
+        self.add("L1", "process", "ended", {"who": "VMM", **end}, f"the VMM died: {end['words']}")
 
     def _silent(self, level: Level) -> None:
         self._dead.add(level)
