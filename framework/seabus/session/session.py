@@ -34,6 +34,7 @@ from seabus.machine.config import WorldConfig
 from seabus.observe.events import Event, Kind, Level
 from seabus.observe.story import Story
 from seabus.patience import ANSWER, STEP
+from seabus.session import life
 from seabus.session.outcome import Outcome
 from seabus.session.stage import Stage
 from seabus.world import restore
@@ -143,6 +144,37 @@ class Session:
         None if it does not come (that is for the judge), or if nothing was injected.
         """
         return self.run(self.stage.until(level, kind, within=within, **fields))
+
+    def ask_vmm(self, command: str, **arguments: object) -> Any:  # noqa: ANN401 - the command's schema
+        """Ask the VMM's monitor: its answer, None if it refuses or dies of it; all of that is judged."""
+        return self.run(life.ask(self.stage, command, arguments))
+
+    def migrate(self, uri: str) -> None:
+        """Migrate the guest away, and let it run on here; whether it went is judged."""
+        self._after_a_fault(life.migrate(self.stage, uri))
+
+    def reset_guest(self) -> None:
+        """Press the guest's reset button, and wait for its next life. Victims end with this one."""
+        self._after_a_fault(life.reset(self.stage))
+
+    def restart_vmm(self) -> None:
+        """End the VMM, start another one, and wait for its guest."""
+        self._after_a_fault(life.restart(self.stage))
+
+    def look_at_frame(self, page: HostPhysical) -> None:
+        """What L1's kernel says of a page frame; it is judged."""
+        self._after_a_fault(life.look_at_frame(self.stage, page.pfn))
+
+    def look_behind(self, page: Addresses) -> None:
+        """Whether a page of the guest lies in another page frame now; it is judged."""
+        self._after_a_fault(life.look_behind(self.stage, page))
+
+    def _after_a_fault(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Not in a negative control: there would be nothing to survive, and to wait for."""
+        if self.stage.injecting:
+            self.run(coroutine)
+        else:
+            coroutine.close()
 
     def settle(self, seconds: float) -> None:
         """Leave the world alone for a while: what comes late is seen, and judged, as well."""

@@ -33,6 +33,7 @@ from seabus.observe.story import Story
 from seabus.observe.witness import TraceWitness
 from seabus.patience import STEP
 from seabus.session.outcome import Outcome
+from seabus.session.touched import touch_events
 from seabus.world import needs
 from seabus.world.world import World
 
@@ -66,6 +67,7 @@ class Stage:
         self._addresses: list[Addresses] = []
         self._pages: dict[tuple[int, int], Addresses] = {}
         self._lost = ""
+        self._watching = AsyncExitStack()
         #: Whether something may have been broken by now.
         self.broke = False
 
@@ -74,10 +76,28 @@ class Stage:
     async def open(cls, world: World, *, injecting: bool = True) -> AsyncIterator[Stage]:
         """A stage whose witnesses watch while the body runs."""
         stage = cls(world, injecting=injecting)
-        async with AsyncExitStack() as stack:
+        async with stage._watching:
             for witness in stage._witnesses.values():
-                await stack.enter_async_context(witness.watching())
+                await stage._watching.enter_async_context(witness.watching())
             yield stage
+
+    async def watch_anew(self) -> None:
+        """The guest has booted anew: watch this life of it, and forget who lived in the one before."""
+        agent = self.world.l2
+        self._bystanders = [bystander for bystander in self._bystanders if bystander.agent is not agent]
+        self._pages.clear()
+        self._dead.discard("L2")
+        kept = self.world.artefacts / f"trace-l2-{time.monotonic_ns()}.txt"
+        self._witnesses["L2"] = TraceWitness("L2", agent, self.recorder, kept)
+        await self._watching.enter_async_context(self._witnesses["L2"].watching())
+        await self.set_clock("L2")
+
+    async def set_clock(self, level: Level) -> None:
+        """A level's clock has jumped: what was seen before is moved with it."""
+        before, now = self._clocks.get(level), await clock.align(self.agent(level))
+        self._clocks[level] = now
+        if before is not None:
+            self.recorder.shift(level, before.offset_ns - now.offset_ns)
 
     def is_dead(self, level: Level) -> bool:
         """Whether a level has given up, or does not answer any more."""
@@ -283,44 +303,16 @@ class Stage:
     async def _touch(self, victim: Victim, access: Mapping[str, Any]) -> Touch | None:
         touching = asyncio.ensure_future(victim.touch(**access))
         while not (await asyncio.wait([touching], timeout=_LOOK_AFTER_VMM))[0]:
-            vmm = await self.world.l1.request("alive", pid=self.world.vmm_pid)
-            if not vmm["alive"]:
+            if not await self.look_after_vmm():
                 touching.cancel()
-                await self._vmm_ended()
                 return None
         if isinstance(touching.exception(), DeadlineError):
             self._silent(self._level_of(victim))
             return None
         touched = await touching
-        self._note_touch(victim, touched, access.get("op", "read"))
+        for kind, fields, text in touch_events(victim, touched, op=access.get("op", "read")):
+            self.add(self._level_of(victim), "victim", kind, fields, text, touched.clock_ns)
         return touched
-
-    def _note_touch(self, victim: Victim, touched: Touch, op: str) -> None:
-        level = self._level_of(victim)
-        fields = {
-            "op": op,
-            "intact": touched.intact,
-            "result": touched.result,
-            "errno": touched.errno,
-            "died": (touched.died or {}).get("signal"),
-            "tid": victim.tid,
-        }
-        self.add(level, "victim", "touch", fields, touched.outcome, touched.clock_ns)
-        if touched.intact is False:
-            self.add(level, "victim", "corruption", fields, f"a read gave {touched.value:#x}, never written")
-        if touched.signal is None:
-            return
-        signal = touched.signal
-        info = {
-            "code": signal.code,
-            "address": signal.address,
-            "lsb": signal.lsb,
-            "tid": signal.tid,
-            "pc": signal.pc,
-            "fault_address": signal.fault_address,
-            "esr": signal.esr,
-        }
-        self.add(level, "victim", "siginfo", info, str(signal), touched.clock_ns)
 
     def _level_of(self, victim: Victim) -> Level:
         return "L1" if victim.agent is self.world.l1 else "L2"
@@ -336,15 +328,21 @@ class Stage:
                     self.add(self._level_of(bystander), "bystander", "bystander", {"who": "bystander"}, text)
         await asyncio.gather(
             *(witness.caught_up() for level, witness in self._witnesses.items() if level not in self._dead),
-            self._look_after_vmm(),
+            self._look_after_guest(),
         )
 
-    async def _look_after_vmm(self) -> None:
-        """Whether the VMM lives and its guest runs."""
+    async def look_after_vmm(self) -> bool:
+        """Whether the VMM lives; that it does not is an event."""
         if "L2" in self._dead:
-            return
-        if not (await self.world.l1.request("alive", pid=self.world.vmm_pid))["alive"]:
-            await self._vmm_ended()
+            return False
+        if (await self.world.l1.request("alive", pid=self.world.vmm_pid))["alive"]:
+            return True
+        await self._vmm_ended()
+        return False
+
+    async def _look_after_guest(self) -> None:
+        """Whether the VMM lives and its guest runs."""
+        if not await self.look_after_vmm():
             return
         status = (await self.world.l2_qmp.execute("query-status"))["status"]
         if status != "running":
