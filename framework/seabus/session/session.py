@@ -60,17 +60,23 @@ class Session:
     @classmethod
     @contextlib.contextmanager
     def open(
-        cls, frozen: Frozen, *, artefacts: Path, purpose: str, injecting: bool = True
+        cls,
+        frozen: Frozen,
+        *,
+        artefacts: Path,
+        purpose: str,
+        injecting: bool = True,
+        keepable: bool = False,
     ) -> Iterator[Session]:
         """Clone a world and watch it while the body runs.
 
         To be called in a thread that lives as long as the body: the emulator ends with it.
 
         :param injecting: False makes it a negative control: injections are not made.
+        :param keepable: its world may be kept (:meth:`EmulatedWorld.keep`).
         """
-        with cls.over(
-            restore.cloned(frozen, artefacts=artefacts, purpose=purpose), injecting=injecting
-        ) as session:
+        opening = restore.cloned(frozen, artefacts=artefacts, purpose=purpose, keepable=keepable)
+        with cls.over(opening, injecting=injecting) as session:
             yield session
 
     @classmethod
