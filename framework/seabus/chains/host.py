@@ -99,6 +99,13 @@ LAST_WORDS: Final = Link(
     kind="trouble",
     promise="a panic is in the log as well, if anybody still reads that (Linux kernel/panic.c vpanic())",
 )
+STAYS_LOST: Final = Link(
+    name="frame-stays-lost",
+    level="L1",
+    witness="kpageflags",
+    kind="frame",
+    promise="a lost page frame is nobody's until the host reboots (Linux Documentation/mm/hwpoison.rst)",
+)
 PAGE_MOVED: Final = Link(
     name="page-moved",
     level="L1",
@@ -234,6 +241,11 @@ def stops_vcpu(
             far=far,
         ),
     ]
+
+
+def frame_stays_lost(addresses: Addresses) -> Expectation:
+    """The host's kernel keeps the frame poisoned, and nobody maps it."""
+    return STAYS_LOST(after=(UNMAPPED,), pfn=addresses.host_physical.pfn, poisoned=True, mapped=0)
 
 
 def tells_process(address: int, *, tid: int, lsb: int = 12, again: str = "") -> list[Expectation]:

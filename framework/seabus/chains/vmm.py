@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from seabus.arch.addresses import VmmVirtual
 from seabus.arch.sigbus import BusCode
-from seabus.chains import host
+from seabus.chains import guest, host
 from seabus.chains.host import DELIVERED
 from seabus.judge.expectation import Expectation, Link
 
@@ -48,6 +48,62 @@ COMPLAINS: Final = Link(
     promise="an error in the VMM's own memory is none of its guest's"
     " (QEMU target/arm/kvm.c kvm_arch_on_sigbus_vcpu())",
 )
+
+REFUSES: Final = Link(
+    name="vmm-refuses",
+    level="L1",
+    witness="monitor",
+    kind="answer",
+    promise="what cannot be read cannot be migrated, and the VMM says so (QEMU migration/migration.c"
+    " migrate_prepare(): kvm_hwpoisoned_mem())",
+)
+AGREES: Final = Link(
+    name="vmm-agrees",
+    level="L1",
+    witness="monitor",
+    kind="answer",
+    promise="what is whole again can be migrated (QEMU accel/kvm/kvm-all.c kvm_unpoison_all())",
+)
+MIGRATED: Final = Link(
+    name="guest-migrated",
+    level="L1",
+    witness="monitor",
+    kind="migrated",
+    promise="each page of the guest was read and written out (QEMU migration/ram.c)",
+)
+REMAPPED: Final = Link(
+    name="vmm-remaps",
+    level="L1",
+    witness="pagemap",
+    kind="moved",
+    promise="a reset gives the guest a new page for each that is lost"
+    " (QEMU system/physmem.c qemu_ram_remap())",
+)
+BOOTED: Final = Link(
+    name="guest-lives-anew",
+    level="L2",
+    witness="agent",
+    kind="booted",
+    promise="a guest can be booted again after an error",
+)
+
+
+def lives_anew() -> Expectation:
+    """The guest was booted again, and its agent answers."""
+    return BOOTED(after=(guest.UNMAPPED,), another_life=True)
+
+
+def refuses(command: str, *, why: str) -> Expectation:
+    """The VMM refuses, in these words, and lives on."""
+    return REFUSES(after=(host.UNMAPPED,), command=command, refused=why)
+
+
+def migrates() -> list[Expectation]:
+    """The VMM agrees to migrate its guest, and does."""
+    return [
+        AGREES(after=(BOOTED,), command="migrate", refused=None),
+        MIGRATED(after=(AGREES,), command="migrate", status="completed", why=None),
+    ]
 
 
 def complains_of(address: VmmVirtual) -> Expectation:

@@ -13,6 +13,7 @@ Nothing is started, and nothing heavy is imported, unless a test uses one of the
 :mod:`~seabus.plugin.workers`    under pytest-xdist: how many, and killed ones
 :mod:`~seabus.plugin.control`    the negative control and the mutated oracles
 :mod:`~seabus.plugin.listing`    the dry run
+:mod:`~seabus.plugin.keep`       ``--seabus-keep``: worlds of failed tests stay up
 :mod:`~seabus.plugin.lab`        ``--seabus-lab``: hosts of a lab instead of emulated ones
 ===============================  =====================================================================
 """
@@ -31,6 +32,7 @@ from seabus.plugin.fixtures import (
     world,
 )
 from seabus.plugin.header import pytest_report_header
+from seabus.plugin.keep import pytest_terminal_summary
 from seabus.plugin.lab import pytest_runtest_protocol, pytest_sessionfinish
 from seabus.plugin.listing import pytest_runtestloop
 from seabus.plugin.options import (
@@ -71,6 +73,7 @@ __all__ = [
     "pytest_runtest_setup",
     "pytest_runtestloop",
     "pytest_sessionfinish",
+    "pytest_terminal_summary",
     "pytest_xdist_auto_num_workers",
     "seabus_worlds",
     "story",

@@ -28,6 +28,7 @@ ARTEFACTS: Final = "seabus_artefacts"
 SESSION: Final[pytest.StashKey[Session]] = pytest.StashKey()
 VERSIONS: Final = pytest.StashKey[dict[str, str]]()
 FOLDER: Final = pytest.StashKey[Path]()
+FAILED: Final = pytest.StashKey[bool]()
 #: In each folder: whose it is.
 _OWNER: Final = "test.txt"
 _RESULT: Final = "result.json"

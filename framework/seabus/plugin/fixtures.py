@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from seabus.plugin import lab
+from seabus.plugin import keep, lab
 from seabus.plugin.evidence import SESSION, VERSIONS, new_folder
 from seabus.plugin.options import world_config
 
@@ -60,12 +60,20 @@ def _session(request: pytest.FixtureRequest, temporary: pytest.TempPathFactory) 
         yield from _lab_session(request, folder, injecting=injecting)
         return
     frozen = frozen_world(world_config(request.node, request.config), folder)
-    with Session.open(frozen, artefacts=folder, purpose="pytest", injecting=injecting) as session:
+    opened = Session.open(
+        frozen,
+        artefacts=folder,
+        purpose="pytest",
+        injecting=injecting,
+        keepable=request.config.option.seabus_keep,
+    )
+    with opened as session:
         request.node.stash[SESSION] = session
         request.node.stash[VERSIONS] = dict(frozen.notes["versions"])
         wanted = [name for marker in request.node.iter_markers("seabus_needs") for name in marker.args]
         session.run(needs.require(session.world, wanted))
         yield session
+        keep.if_failed(request, session)
 
 
 def _lab_session(request: pytest.FixtureRequest, folder: Path, *, injecting: bool) -> Iterator[Session]:

@@ -11,7 +11,7 @@ import pytest
 
 from seabus.errors import UsageError
 from seabus.machine.config import WorldConfig
-from seabus.plugin import lab
+from seabus.plugin import keep, lab
 
 _WORLD: Final = "seabus_world"
 _PREFIX: Final = "--seabus-"
@@ -53,6 +53,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DIR",
         help="keep the evidence of each test in a folder there",
     )
+    keep.add_options(group)
     lab.add_options(group)
     for field in dataclasses.fields(WorldConfig):
         group.addoption(

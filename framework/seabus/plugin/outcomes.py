@@ -11,6 +11,7 @@ import pytest
 
 from seabus.errors import CapabilityError, SeabusError
 from seabus.judge.verdict import Judgement, NotAsExpectedError, Verdict
+from seabus.machine.run_folder import ways_in
 from seabus.plugin import evidence
 from seabus.plugin.evidence import SESSION, VERDICT
 
@@ -60,6 +61,7 @@ def pytest_runtest_makereport(
         _note(item, report, verdict)
         evidence.write_result(item, verdict, error)
     if report.failed:
+        item.stash[evidence.FAILED] = True
         if isinstance(error, SeabusError):
             report.sections.extend(_evidence(error))
         if folder := evidence.folder_of(item):
@@ -90,13 +92,11 @@ def pytest_exception_interact(node: pytest.Item | pytest.Collector, report: pyte
 
     session = node.stash.get(SESSION, None)
     if session is not None and isinstance(session.world, EmulatedWorld):
-        folder = session.world.run_folder
         with node.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            pid = session.world.process.pid
             sys.stderr.write(
-                "\nseabus: the world is up until you leave the debugger"
-                f" (emulator {session.world.process.pid})\n"
-                f"  L1's console: socat -,raw,echo=0,escape=0x1d UNIX-CONNECT:{folder}/console.sock\n"
-                f"  L0's monitor: socat - UNIX-CONNECT:{folder}/qmp.sock\n"
+                f"\nseabus: the world is up until you leave the debugger (emulator {pid})\n"
+                + "".join(f"  {way}\n" for way in ways_in(session.world.run_folder))
             )
 
 

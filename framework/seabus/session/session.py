@@ -36,6 +36,7 @@ from seabus.machine.config import WorldConfig
 from seabus.observe.events import Event, Kind, Level
 from seabus.observe.story import Story
 from seabus.patience import ANSWER, STEP
+from seabus.session import life
 from seabus.session.outcome import Outcome
 from seabus.session.stage import Stage
 from seabus.session.vmm import SessionVmm
@@ -63,17 +64,23 @@ class Session:
     @classmethod
     @contextlib.contextmanager
     def open(
-        cls, frozen: Frozen, *, artefacts: Path, purpose: str, injecting: bool = True
+        cls,
+        frozen: Frozen,
+        *,
+        artefacts: Path,
+        purpose: str,
+        injecting: bool = True,
+        keepable: bool = False,
     ) -> Iterator[Session]:
         """Clone a world and watch it while the body runs.
 
         To be called in a thread that lives as long as the body: the emulator ends with it.
 
         :param injecting: False makes it a negative control: injections are not made.
+        :param keepable: its world may be kept (:meth:`EmulatedWorld.keep`).
         """
-        with cls.over(
-            restore.cloned(frozen, artefacts=artefacts, purpose=purpose), injecting=injecting
-        ) as session:
+        opening = restore.cloned(frozen, artefacts=artefacts, purpose=purpose, keepable=keepable)
+        with cls.over(opening, injecting=injecting) as session:
             yield session
 
     @classmethod
@@ -158,6 +165,37 @@ class Session:
             yield
         finally:
             self.run(stack.aclose())
+
+    def ask_vmm(self, command: str, **arguments: object) -> Any:  # noqa: ANN401 - the command's schema
+        """Ask the VMM's monitor: its answer, None if it refuses or dies of it; all of that is judged."""
+        return self.run(life.ask(self.stage, command, arguments))
+
+    def migrate(self, uri: str) -> None:
+        """Migrate the guest away, and let it run on here; whether it went is judged."""
+        self._after_a_fault(life.migrate(self.stage, uri))
+
+    def reset_guest(self) -> None:
+        """Press the guest's reset button, and wait for its next life. Victims end with this one."""
+        self._after_a_fault(life.reset(self.stage))
+
+    def restart_vmm(self) -> None:
+        """End the VMM, start another one, and wait for its guest."""
+        self._after_a_fault(life.restart(self.stage))
+
+    def look_at_frame(self, page: HostPhysical) -> None:
+        """What L1's kernel says of a page frame; it is judged."""
+        self._after_a_fault(life.look_at_frame(self.stage, page.pfn))
+
+    def look_behind(self, page: Addresses) -> None:
+        """Whether a page of the guest lies in another page frame now; it is judged."""
+        self._after_a_fault(life.look_behind(self.stage, page))
+
+    def _after_a_fault(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Not in a negative control: there would be nothing to survive, and to wait for."""
+        if self.stage.injecting:
+            self.run(coroutine)
+        else:
+            coroutine.close()
 
     def settle(self, seconds: float) -> None:
         """Leave the world alone for a while: what comes late is seen, and judged, as well."""

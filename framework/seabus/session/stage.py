@@ -72,6 +72,7 @@ class Stage:
         self._lost = ""
         self._vmm = VmmWatch(world)
         self._heard: dict[int, int] = {}
+        self._watching = AsyncExitStack()
         #: Whether something may have been broken by now.
         self.broke = False
 
@@ -80,10 +81,28 @@ class Stage:
     async def open(cls, world: World, *, injecting: bool = True) -> AsyncIterator[Stage]:
         """A stage whose witnesses watch while the body runs."""
         stage = cls(world, injecting=injecting)
-        async with AsyncExitStack() as stack:
+        async with stage._watching:
             for witness in stage._witnesses.values():
-                await stack.enter_async_context(witness.watching())
+                await stage._watching.enter_async_context(witness.watching())
             yield stage
+
+    async def watch_anew(self) -> None:
+        """The guest has booted anew: watch this life of it, and forget who lived in the one before."""
+        agent = self.world.l2
+        self._bystanders = [bystander for bystander in self._bystanders if bystander.agent is not agent]
+        self._pages.clear()
+        self._dead.discard("L2")
+        kept = self.world.artefacts / f"trace-l2-{time.monotonic_ns()}.txt"
+        self._witnesses["L2"] = TraceWitness("L2", agent, self.recorder, kept)
+        await self._watching.enter_async_context(self._witnesses["L2"].watching())
+        await self.set_clock("L2")
+
+    async def set_clock(self, level: Level) -> None:
+        """A level's clock has jumped: what was seen before is moved with it."""
+        before, now = self._clocks.get(level), await clock.align(self.agent(level))
+        self._clocks[level] = now
+        if before is not None:
+            self.recorder.shift(level, before.offset_ns - now.offset_ns)
 
     def is_dead(self, level: Level) -> bool:
         """Whether a level has given up, or does not answer any more."""
@@ -340,9 +359,8 @@ class Stage:
     async def _while_vmm_lives(self, task: asyncio.Future[Any]) -> bool:
         """Whether a task came to its end before the VMM did, which is an event then."""
         while not (await asyncio.wait([task], timeout=_LOOK_AFTER_VMM))[0]:
-            if not await self._vmm.alive():
+            if not await self.look_after_vmm():
                 task.cancel()
-                await self._vmm_ended()
                 return False
         return True
 
@@ -357,7 +375,7 @@ class Stage:
     # Inside: who is well, and who is not
 
     async def _look_around(self) -> None:
-        await self._look_after_vmm()
+        await self.look_after_vmm()
         for bystander in self._bystanders:
             if self.level_of(bystander) in self._dead:
                 continue
@@ -366,15 +384,22 @@ class Stage:
                 text = f"a page beside the fault was hit: {beside.outcome}"
                 self.add(self.level_of(bystander), "bystander", "bystander", {"who": "bystander"}, text)
         await asyncio.gather(
-            *(witness.caught_up() for level, witness in self._witnesses.items() if level not in self._dead)
+            *(witness.caught_up() for level, witness in self._witnesses.items() if level not in self._dead),
+            self._look_after_guest(),
         )
 
-    async def _look_after_vmm(self) -> None:
-        """Whether the VMM lives and its guest runs."""
+    async def look_after_vmm(self) -> bool:
+        """Whether the VMM lives; that it does not is an event."""
         if "L2" in self._dead:
-            return
-        if not await self._vmm.alive():
-            await self._vmm_ended()
+            return False
+        if await self._vmm.alive():
+            return True
+        await self._vmm_ended()
+        return False
+
+    async def _look_after_guest(self) -> None:
+        """Whether the VMM lives and its guest runs."""
+        if not await self.look_after_vmm():
             return
         status = (await self.world.l2_qmp.execute("query-status"))["status"]
         if status != "running":

@@ -20,7 +20,7 @@ from seabus.images.cpio import CpioWriter
 from seabus.images.store import Say
 from seabus.machine import ports
 from seabus.machine.config import WorldConfig
-from seabus.patience import scale
+from seabus.patience import ANSWER, deadline, scale
 from seabus.world.world import EmulatedWorld, World
 
 _T = TypeVar("_T")
@@ -114,10 +114,36 @@ async def boot_l2(world: EmulatedWorld, config: WorldConfig, *, say: Say) -> dic
     """Start the VMM in L1 and wait for L2's agent; its hello."""
     if config.l2_backing == "hugetlb-2M":
         await _reserve_huge_pages(world, config.l2_memory_mib)
-    devices = await _port_devices(world.l1)
     # Our ends are open before the VMM opens its: a port without a reader reports a hang-up.
     await world.l2.connect(world.sockets.ours[ports.L2_AGENT])
     world.l2_qga.attach(world.sockets.ours[ports.L2_QGA])
+    await _start_vmm(world)
+    try:
+        return await finish_l2(world, _greeted(world), say=say)
+    except MachineError as error:
+        error.details.setdefault("VMM", await _vmm_words(world))
+        raise
+
+
+async def restart_vmm(world: EmulatedWorld) -> None:
+    """End the VMM, and start another one; the monitor of that answers when this returns."""
+    # The port stays open for the VMM that comes: only our copy of its far end is closed.
+    spare = world.sockets.ours[ports.L2_QMP].dup()
+    await world.l2_qmp.execute("quit")
+    async with deadline(ANSWER, "the VMM to end"):
+        while (await world.l1.request("alive", pid=world.vmm_pid))["alive"]:  # noqa: ASYNC110 - of L1
+            await asyncio.sleep(_GLANCE)
+    if world.config.l2_backing == "4k":
+        await world.l1.write(_HUGE_PAGES, b"always")  # for its boot, like the first one's
+    await world.l2_qmp.forget()
+    world.sockets.ours[ports.L2_QMP] = spare
+    await _start_vmm(world)
+    await world.l2_qmp.connect(spare)
+
+
+async def _start_vmm(world: EmulatedWorld) -> None:
+    config = world.config
+    devices = await _port_devices(world.l1)
     files = vmm.packed_files(config)
     argv = vmm.vmm_argv(
         config,
@@ -126,11 +152,6 @@ async def boot_l2(world: EmulatedWorld, config: WorldConfig, *, say: Say) -> dic
         monitor_object=await has_monitor_object(world.l1, files.program),
     )
     world.vmm_pid = await world.l1.spawn(*argv, output=vmm.LOG)
-    try:
-        return await finish_l2(world, _greeted(world), say=say)
-    except MachineError as error:
-        error.details.setdefault("VMM", await _vmm_words(world))
-        raise
 
 
 async def finish_l2(world: World, answer: Coroutine[Any, Any, dict[str, Any]], *, say: Say) -> dict[str, Any]:

@@ -29,13 +29,21 @@ FIRST_ID: Final = 1 << 20
 
 
 @contextlib.asynccontextmanager
-async def cloned(frozen: Frozen, *, artefacts: Path, purpose: str) -> AsyncIterator[EmulatedWorld]:
+async def cloned(
+    frozen: Frozen, *, artefacts: Path, purpose: str, keepable: bool = False
+) -> AsyncIterator[EmulatedWorld]:
     """A fresh, living world for the time of the body.
 
+    :param keepable: it may be kept beyond that (:meth:`EmulatedWorld.keep`).
     :raises CloneError: the template does not load, or the clone is not alive in every part.
     """
     async with emulated(
-        frozen.parts, purpose=purpose, ram=frozen.ram, artefacts=artefacts, boot=None
+        frozen.parts,
+        purpose=purpose,
+        ram=frozen.ram,
+        artefacts=artefacts,
+        boot=None,
+        keepable=keepable,
     ) as world:
         world.notes.update(frozen.notes)
         world.vmm_pid = frozen.notes["vmm_pid"]

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import psutil
 
 from seabus.channel.agent import Agent
 from seabus.channel.qga import Qga
@@ -147,9 +150,19 @@ class EmulatedWorld(World):
     qmp: Qmp
     l1_qga: Qga
     sockets: Sockets
+    folder: RunFolder
 
     def firmware(self) -> Qmp:
         return self.qmp
+
+    async def keep(self, seconds: float) -> None:
+        """Leave the emulator running when this world is closed, for so long at most.
+
+        It must have been started with ``keepable``. What is left of it is its console and its monitor.
+        """
+        await self.process.keep(seconds)
+        owner = psutil.Process(self.process.pid).ppid()
+        self.folder.give_away(owner, purpose="kept", until=time.time() + seconds)
 
     def fault_at(self, address: HostPhysical) -> Fault:
         from seabus.faults.record import MemoryRecord
@@ -159,9 +172,17 @@ class EmulatedWorld(World):
 
 @contextlib.asynccontextmanager
 async def emulated(
-    parts: Parts, *, purpose: str, ram: Path, artefacts: Path, boot: Boot | None
+    parts: Parts,
+    *,
+    purpose: str,
+    ram: Path,
+    artefacts: Path,
+    boot: Boot | None,
+    keepable: bool = False,
 ) -> AsyncIterator[EmulatedWorld]:
     """Start an emulator with its channels; end it, and everything of it, when the body ends.
+
+    :param keepable: the body may call :meth:`EmulatedWorld.keep`, and then it is not ended.
 
     Only L0's monitor has answered when the body begins.
     """
@@ -185,6 +206,7 @@ async def emulated(
             stderr=artefacts / "emulator.log",
             memory_mib=parts.config.l1_memory_mib,
             file_mib=parts.config.l1_memory_mib + _LOG_MIB if boot else _LOG_MIB,
+            keepable=folder if keepable else None,
         )
         stack.push_async_callback(process.kill)
         folder.note_emulator(process.pid)
@@ -195,6 +217,7 @@ async def emulated(
             config=parts.config,
             process=process,
             run_folder=folder.path,
+            folder=folder,
             artefacts=artefacts,
             qmp=Qmp("L0", transcript=artefacts / "qmp-l0.jsonl"),
             l1=Agent("L1"),
