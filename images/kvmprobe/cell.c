@@ -18,6 +18,13 @@
 #define SCTLR_USUAL	0x34d00a00ULL
 #define SCTLR_MMU	0x1005ULL	/* I, C, M */
 
+#define PSTATE_EL	0xcULL
+#define ESR_DATA_ABORT_LOWER	(0x24ULL << 26 | 1ULL << 25)
+#define ESR_DATA_ABORT_SAME	(0x25ULL << 26 | 1ULL << 25)
+#define ESR_FNV		(1ULL << 10)
+#define ESR_WNR		(1ULL << 6)
+#define ESR_EXTERNAL	0x10ULL
+
 /* HCR_EL2: E2H and RW. */
 #define HCR_USUAL	(1ULL << 34 | 1ULL << 31)
 
@@ -129,10 +136,33 @@ static bool take_by_registers(struct cell *cell)
 	return false;
 }
 
+/* An External abort, of which this exit names no virtual address, and perhaps the direction. */
+static bool relay(struct cell *cell)
+{
+	const struct kvm_run *run = cell->vcpu->run;
+	const struct exit *exit = &cell->exits[cell->exit_count - 1];
+	uint64_t pstate;
+	bool write = false;
+
+	if (exit->has_mmio)
+		write = exit->write;
+	else if (exit->reason == KVM_EXIT_ARM_NISV)
+		write = run->arm_nisv.esr_iss & ESR_WNR;
+	if (register_get(cell->vcpu->fd, REG_PSTATE, &pstate)) {
+		fail(cell, "KVM_GET_ONE_REG");
+		return false;
+	}
+	cell->abort.esr = (pstate & PSTATE_EL ? ESR_DATA_ABORT_SAME : ESR_DATA_ABORT_LOWER) |
+			  ESR_FNV | ESR_EXTERNAL | (write ? ESR_WNR : 0);
+	return take_by_registers(cell);
+}
+
 static bool inject(struct cell *cell)
 {
 	struct kvm_vcpu_events events = { 0 };
 
+	if (cell->path == PATH_RELAY)
+		return relay(cell);
 	if (cell->path == PATH_REGISTERS)
 		return take_by_registers(cell);
 	if (cell->path == PATH_EVENTS || cell->path == PATH_BOTH)

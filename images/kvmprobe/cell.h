@@ -27,6 +27,7 @@ enum path {
 	PATH_REGISTERS,	/* KVM_SET_ONE_REG, as a processor would */
 	PATH_SERROR,	/* KVM_SET_VCPU_EVENTS, serror_pending */
 	PATH_BOTH,	/* both pending in one call */
+	PATH_RELAY,	/* registers, of what the exit tells a VMM, and no more */
 };
 
 enum {

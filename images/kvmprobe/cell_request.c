@@ -11,7 +11,9 @@ static const char *const accesses[] = {
 };
 #undef ACCESS
 
-static const char *const paths[] = { "nothing", "events", "registers", "serror", "both" };
+static const char *const paths[] = { "nothing", "events", "registers", "serror", "both", "relay" };
+
+#define PATH_COUNT	((int)(sizeof(paths) / sizeof(paths[0])))
 
 static bool index_of(const char *name, const char *const *names, int count, int *index)
 {
@@ -58,7 +60,7 @@ bool cell_read(const struct json_value *request, struct cell *cell, struct answe
 	cell->vcpu = &vm.vcpus[vcpu];
 	if (!index_of(string_of(request, "access"), accesses, ACCESS_COUNT, &cell->access))
 		return refuse(answer, "there is no access of that name");
-	if (!index_of(string_of(request, "path"), paths, 5, &path))
+	if (!index_of(string_of(request, "path"), paths, PATH_COUNT, &path))
 		return refuse(answer, "there is no path of that name");
 	cell->path = path;
 	if (!number_of(request, "pstate", &cell->pstate) || !number_of(request, "address", &cell->address))

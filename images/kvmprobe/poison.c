@@ -65,6 +65,7 @@ bool poison(const struct json_value *request, struct answer *answer)
 		return false;
 	physical = memory_physical(at);
 	before = bus_error_count();
+	signals_expected();
 	if (by && !strcmp(by, "offline")) {
 		if (!offline(at, answer))
 			return false;

@@ -57,6 +57,12 @@ void signals_of_vcpu(void)
 	is_vcpu = true;
 }
 
+void signals_expected(void)
+{
+	repeated = 0;
+	last_pc = 0;
+}
+
 unsigned bus_error_count(void)
 {
 	return atomic_load(&count);

@@ -26,6 +26,9 @@ void signals_begin(void);
 /* In each vCPU's thread, once: SIGBUS is told apart by it. */
 void signals_of_vcpu(void);
 
+/* In any other thread, before a system call that brings one by itself. */
+void signals_expected(void);
+
 /* How many have come to any thread, and the one with that number. */
 unsigned bus_error_count(void);
 struct bus_error bus_error(unsigned number);

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Self
 
 #: How an abort gets into the vCPU.
-Path = Literal["nothing", "events", "registers", "serror", "both"]
+Path = Literal["nothing", "events", "registers", "serror", "both", "relay"]
 
 # Linux include/uapi/linux/kvm.h.
 KVM_EXIT_MMIO: Final = 6

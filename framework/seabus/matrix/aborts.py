@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from seabus.arch.abort_deviations import deviations
+from seabus.arch.esr import encode_esr
 from seabus.arch.exception_entry import DAIF, DIT, NZCV, PSTATE_MODES, take_exception
 from seabus.arch.expected_abort import (
     Access,
@@ -28,12 +29,19 @@ from seabus.matrix.question import Expected, Question
 PATHS: Final[dict[str, Path]] = {
     "events": "events",
     "registers": "registers",
+    "relay": "relay",
     "kvm": "nothing",
     "cpu": "nothing",
 }
 TCG_PSTATE: Final = (
     "QEMU's arm_cpu_do_interrupt_aarch64() sets NZCV and DIT to 0 (docs/findings/0042-pstate-on-entry.md)"
 )
+_NO_ADDRESS: Final = "neither KVM_EXIT_MMIO, KVM_EXIT_ARM_NISV nor SIGBUS names a guest virtual address"
+_NOT_TOLD: Final = {
+    False: f"FnV is 1, as {_NO_ADDRESS}",
+    True: f"FnV is 1, as {_NO_ADDRESS}; nor does SIGBUS tell kind, direction or level of the access",
+}
+_WNR: Final = 1 << 6
 _PTW: Final = (
     "KVM sets HCR_EL2.PTW: a walk to Device memory is a stage 2 permission fault, before anybody could"
     " answer, and is tried for ever (docs/findings/0040-walk-in-device-memory.md)"
@@ -124,7 +132,7 @@ def _paths(place: Place) -> tuple[str, ...]:
     # What KVM cannot hand to a VMM as an MMIO, because it needs the page itself, it answers itself.
     if place.bad == "hole" and (place.level is not None or place.access == "fetch"):
         return ("kvm",)
-    return ("events", "registers")
+    return ("events", "registers", "relay")
 
 
 def _exits(place: Place, path: str) -> tuple[str, ...]:
@@ -144,6 +152,8 @@ def _known(
         assert expected.pstate is not None
         pstate = expected.pstate & ~(NZCV | DIT)
         return replace(expected, pstate=pstate), {"pstate": TCG_PSTATE}
+    if path == "relay":
+        return _relayed(place, expected)
     abort = place.abort(ras=vm.ras)
     if path == "kvm" and ACCESS_KINDS[place.access] is Access.FETCH:
         return None, {}
@@ -162,6 +172,16 @@ def _known(
         far=_far(injected),
     )
     return known, rules
+
+
+def _relayed(place: Place, expected: Expected) -> tuple[Expected, dict[str, str]]:
+    """A VMM that tells its guest all that an exit has told it."""
+    writes = ACCESS_KINDS[place.access] is Access.STORE and place.bad != "poison"
+    ec = 0x24 if place.origin.lower_el else 0x25
+    esr = int(encode_esr(ec, el=1, DFSC=0x10, FnV=1, WnR=writes))
+    unknown = _WNR if ACCESS_KINDS[place.access] is Access.ATOMIC else 0
+    known = replace(expected, esr=esr, esr_unknown=unknown, far=layout.FAR_BEFORE)
+    return known, {"esr": _NOT_TOLD[place.bad == "poison"], "far": _NO_ADDRESS}
 
 
 def _far(abort: ExpectedAbort) -> int | None:

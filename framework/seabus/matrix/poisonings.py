@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, get_args
 
 from seabus.channel.interface import Commands
@@ -26,14 +26,14 @@ _AO: Final = "BUS_MCEERR_AO"
 _CODES: Final = {4: _AR, 5: _AO}
 _BACKINGS: Final = tuple(backing for backing in get_args(Backing) if backing != "physical")
 _RESERVE: Final = b"16"
+_KILLS: Final = ("early", "late", "default")
+_WITHIN: Final = 30.0
 _ACCESSES: Final = ("ldr", "str", "fetch")
 
 
 def poisonings() -> Iterator[Question]:
     """Each backing, by each way of poisoning, with each setting of PR_MCE_KILL."""
-    for backing, by, kill in itertools.product(
-        _BACKINGS, ("madvise", "offline"), ("early", "late", "default")
-    ):
+    for backing, by, kill in itertools.product(_BACKINGS, ("madvise", "offline"), _KILLS):
         yield Question(group="poison", at={"backing": backing, "by": by, "kill": kill})
 
 
@@ -41,40 +41,64 @@ async def ask_poisonings(probe: Probe, commands: Commands) -> list[Answer]:
     """Ask all of them; the host loses a page by each.
 
     :param commands: of the host, where huge pages are set aside.
+    :raises SeabusError: the probe could not do its work.
     """
     await commands.write("/proc/sys/vm/nr_hugepages", _RESERVE)
-    return [await _ask(probe, question) for question in poisonings()]
+    asked = list(poisonings())
+    answers: dict[int, Answer] = {}
+    for kill in _KILLS:
+        # The threads of a process keep the setting that they were born with: one process for each.
+        common = [
+            n for n, question in enumerate(asked) if question.at["kill"] == kill and not _rare(question)
+        ]
+        answers |= dict(zip(common, await _ask(probe, [asked[n] for n in common]), strict=True))
+    for number, question in enumerate(asked):
+        if _rare(question):
+            answers[number] = await _ask_rare(probe, question)
+    return [answers[number] for number in range(len(asked))]
 
 
-async def _ask(probe: Probe, question: Question) -> Answer:
-    backing = question.at["backing"]
-    slot = Slot(address=int(layout.POISON), size=_size(question), backing=backing)  # type: ignore[arg-type]
-    cells = [
-        Cell(access=access, address=int(layout.POISON), vcpu=vcpu, path="events").request(number)
-        for number, (access, vcpu) in enumerate(itertools.product(_ACCESSES, (0, 1)))
-    ]
-    by = {"by": question.at["by"], "kill": question.at["kill"]}
+def _rare(question: Question) -> bool:
+    """Whether hosts seldom have such memory."""
+    return question.at["backing"] == "hugetlb-1G"
+
+
+async def _ask_rare(probe: Probe, question: Question) -> Answer:
     try:
-        told = await probe.ask(
-            [
-                {"do": "hello"},
-                vm_request(Probe.payload(), vcpus=2, slots=[slot], bad=[int(layout.POISON)]),
-                {"do": "poison", "address": str(layout.POISON), **by},
-                {"do": "cells", "within_ms": int(CELL_DEADLINE * 1000), "cells": cells},
-            ]
-        )
+        return (await _ask(probe, [question]))[0]
     except ProbeError as error:
         if error.errno != errno.ENOMEM:
             raise
         reason = f"the host has no huge pages of that size set aside ({error.message})"
         return Answer(question=question, status=Status.UNREACHABLE, reason=reason)
-    return _judge(question, told)
 
 
-def _judge(question: Question, told: list[Mapping[str, Any]]) -> Answer:
-    pid, slot = told[0]["pid"], Vm.of(told[1]).slots[0]
-    at_once = [BusError.of(signal) for signal in told[2]["signals"]]
-    results = [Result.of(result) for result in told[3]["cells"]]
+async def _ask(probe: Probe, questions: Sequence[Question]) -> list[Answer]:
+    """Several in one process, each in a VM of its own."""
+    requests = [request for question in questions for request in _requests(question)]
+    told = await probe.ask([{"do": "hello"}, *requests], within=_WITHIN + len(questions))
+    pid = told[0]["pid"]
+    return [_judge(question, pid, told[1 + 3 * n : 4 + 3 * n]) for n, question in enumerate(questions)]
+
+
+def _requests(question: Question) -> list[dict[str, Any]]:
+    slot = Slot(address=int(layout.POISON), size=_size(question), backing=question.at["backing"])  # type: ignore[arg-type]
+    cells = [
+        Cell(access=access, address=int(layout.POISON), vcpu=vcpu, path="events").request(number)
+        for number, (access, vcpu) in enumerate(itertools.product(_ACCESSES, (0, 1)))
+    ]
+    by = {"by": question.at["by"], "kill": question.at["kill"]}
+    return [
+        vm_request(Probe.payload(), vcpus=2, slots=[slot], bad=[int(layout.POISON)]),
+        {"do": "poison", "address": str(layout.POISON), **by},
+        {"do": "cells", "within_ms": int(CELL_DEADLINE * 1000), "cells": cells},
+    ]
+
+
+def _judge(question: Question, pid: int, told: Sequence[Mapping[str, Any]]) -> Answer:
+    slot = Vm.of(told[0]).slots[0]
+    at_once = [BusError.of(signal) for signal in told[1]["signals"]]
+    results = [Result.of(result) for result in told[2]["cells"]]
     wanted = {
         "huge": 0 if question.at["backing"] in ("anon", "memfd") else _size(question),
         "at once": _at_once(question, slot.host),
