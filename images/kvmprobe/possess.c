@@ -27,7 +27,7 @@ enum {
 	TRIES = 400,
 	STEADY = 2,		/* times in a row that one process must be found there */
 	BELOW_STACK = 4096,	/* where nobody's data are */
-	MODE_MASK = 0x1f,
+	MODE_MASK = 0xdf,	/* M, I and F: with both open it is not in an interrupt */
 };
 
 #define SVC		0xd4000001U

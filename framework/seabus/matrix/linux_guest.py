@@ -7,7 +7,7 @@ while a process of the guest, the victim, is at EL0.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -75,27 +75,40 @@ def _esr(ec: int, code: int) -> int:
     return ec << 26 | _IL | code
 
 
+async def possess(
+    world: World, probe: Probe, *, esr: int, far: int = _FAR, mode: int = 0
+) -> Mapping[str, int]:
+    """Have vCPU 0 of the world's VMM take a synchronous abort to EL1.
+
+    :param mode: PSTATE.M in which the guest must be found.
+    :returns: ``pc`` and ``pstate`` of the guest at that moment, and the number of ``tries``.
+    :raises UsageError: it was never found there.
+    :raises ProbeError: the VMM cannot be traced.
+    """
+    threads = (await world.l1.request("threads", pid=world.vmm_pid))["threads"]
+    tid = next(thread["tid"] for thread in threads if thread["comm"] == "CPU 0/KVM")
+    asked = {"pid": world.vmm_pid, "tid": tid, "esr": hex(esr), "far": hex(far), "mode": mode}
+    [found] = await probe.ask([{"do": "possess", "features": _FEATURES, **asked}])
+    return {"pc": int(found["pc"], 16), "pstate": int(found["pstate"], 16), "tries": found["tries"]}
+
+
 async def ask_linux(world: World, probe: Probe, *, artefacts: Path) -> list[Answer]:
     """Ask the guest of a world.
 
     :param artefacts: receives the guest's trace.
     :raises SeabusError: the guest could not be possessed, or a witness fell silent.
     """
-    threads = (await world.l1.request("threads", pid=world.vmm_pid))["threads"]
-    tid = next(thread["tid"] for thread in threads if thread["comm"] == "CPU 0/KVM")
     recorder = Recorder()
     witness = TraceWitness("L2", world.l2, recorder, artefacts / "trace-l2-matrix.txt")
     async with witness.watching():
         return [
-            await _ask(world, probe, tid, question, esr, recorder, witness)
-            for question, esr in linux_questions()
+            await _ask(world, probe, question, esr, recorder, witness) for question, esr in linux_questions()
         ]
 
 
 async def _ask(
     world: World,
     probe: Probe,
-    tid: int,
     question: Question,
     esr: int,
     recorder: Recorder,
@@ -103,16 +116,15 @@ async def _ask(
 ) -> Answer:
     victim = await Victim.make(world.l2)
     start = len(recorder.events)
-    asked = {"pid": world.vmm_pid, "tid": tid, "esr": hex(esr), "far": hex(_FAR), "features": _FEATURES}
     async with victim.looping(op="read") as loop:
-        [found] = await probe.ask([{"do": "possess", **asked}])
+        found = await possess(world, probe, esr=esr)
         touched = await loop.ended()
     await victim.end()
     await witness.caught_up()
     events = recorder.events[start:]
     seas = [(event.fields["esr"], event.fields["far"]) for event in events if event.kind == "sea"]
     trouble = [event.text for event in events if event.kind == "trouble"]
-    seen = {"outcome": _outcome(touched, int(found["pc"], 16)), "do_sea": seas, "trouble": trouble}
+    seen = {"outcome": _outcome(touched, found["pc"]), "do_sea": seas, "trouble": trouble}
     code = esr & 0x3F
     choices = [FAULT_INFO.get(code, _KILL), *([_LATER[code]] if code in _LATER else [])]
     wanted = [_wanted(fault, esr) for fault in choices]
