@@ -19,6 +19,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import lab_benchmarks
+
 from seabus.arch.addresses import HostPhysical
 from seabus.arch.cper import decode_status_block, memory_error_record
 from seabus.arch.esr import decode_esr
@@ -173,6 +175,11 @@ _ALL: tuple[Callable[[Path], list[float]], ...] = (
     decode_million_esr_s,
     decode_ten_thousand_cper_s,
     first_verdict_s,
+    lab_benchmarks.lab_connect_s,
+    lab_benchmarks.lab_exec_s,
+    lab_benchmarks.lab_event_s,
+    lab_benchmarks.lab_world_ready_s,
+    lab_benchmarks.lab_fault_to_verdict_s,
 )
 
 

@@ -36,6 +36,10 @@ missing_packages() {
             [ -e /usr/include/stdio.h ] || echo libc6-dev
         fi
     fi
+    if [ "${1:-}" = dev ]; then # libcper is built from source
+        [ -e /usr/include/json-c/json.h ] || echo libjson-c-dev
+        command -v pkg-config >/dev/null || echo pkg-config
+    fi
     "$(find_python)" -c 'import ensurepip, venv' 2>/dev/null || echo "$(basename "$(find_python)")-venv"
     if [ "$(id -u)" != 0 ]; then
         command -v newuidmap >/dev/null || echo uidmap

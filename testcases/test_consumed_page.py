@@ -15,7 +15,6 @@ from seabus.arch import Abort, Access, GuestVirtual, Injector, Origin, deviation
 from seabus.arch.esr import qemu_sea_esr
 from seabus.catalogue import scenario
 from seabus.chains import guest, host
-from seabus.faults.record import MemoryRecord
 from seabus.session.session import Session, SessionVictim
 
 pytestmark = pytest.mark.emulated
@@ -39,13 +38,13 @@ STORES = ("write", "store-pair", "simd-store", "atomic-add", "exclusive-add", "z
 def consume(world: Session, victim: SessionVictim, op: str, *, at: int = 0, offset: int = 0) -> None:
     """Report the page at ``at``, let the victim access it, and judge the whole chain."""
     page = victim.page_at(at)
-    record = MemoryRecord(address=page.host_physical)
-    world.inject(record)
+    fault = world.fault_at(page.host_physical)
+    world.inject(fault)
     world.until("L1", "memory_failure", pfn=page.host_physical.pfn)
     victim.touch(op, offset=offset)
     esr = qemu_sea_esr(from_el0=True)
     world.expect(
-        host.reports(record),
+        host.announces(fault),
         host.loses_page(page, vmm_pid=world.vmm_pid),
         host.stops_vcpu(esr=esr, l2_cpus=world.config.l2_cpus),
         guest.takes_abort(page, victim.victim, esr=esr),
@@ -127,12 +126,12 @@ def test_two_vcpus(world: Session, cpu: int) -> None:
 @pytest.mark.parametrize("op", ["prefetch", "clean", "sys-fork"])
 def test_not_consumed(world: Session, op: str) -> None:
     victim = world.victim()
-    record = MemoryRecord(address=victim.page.host_physical)
-    world.inject(record)
+    fault = world.fault_at(victim.page.host_physical)
+    world.inject(fault)
     world.until("L1", "memory_failure")
     victim.touch(op)
     world.expect(
-        host.reports(record),
+        host.announces(fault),
         host.loses_page(victim.page, vmm_pid=world.vmm_pid),
         guest.goes_through(victim.victim, op=op),
     )

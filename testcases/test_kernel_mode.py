@@ -3,9 +3,9 @@
 
 On arm64 no fixup covers an abort in the kernel's own access: the kernel oopses, and the process is killed -
 or, where it died with a lock that its end needs, stays for ever (docs/findings/0005). Nobody claims the VMM's
-record either, so the kernel does not learn which page is bad: when the process is gone the page is given to the
-next one, and QEMU, which keeps one record at a time, ends at the next error (docs/findings/0010). That is what
-is expected here, so that a kernel that does better is noticed.
+record either, so the kernel does not learn which page is bad: when the process is gone the page is given to
+the next one, and QEMU, which keeps one record at a time, ends at the next error (docs/findings/0010). That
+is what is expected here, so that a kernel that does better is noticed.
 
 The page is shared with a process that does not touch it, so that it is not given away.
 """
@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from seabus.arch.esr import qemu_sea_esr
+from seabus.arch.sigbus import BusCode
 from seabus.catalogue import scenario
-from seabus.chains import guest, guest_kernel, host
+from seabus.chains import guest, guest_kernel, host, vmm
 from seabus.faults.record import MemoryRecord
 from seabus.judge.expectation import Expectation
 from seabus.session.session import Session, SessionVictim
@@ -144,7 +145,7 @@ def test_copy_on_write(world: Session) -> None:
 @scenario(
     title="After its kernel has consumed an error, a guest does not survive another one",
     fault="two memory records, recoverable; one page is used by the guest's kernel, one by its owner",
-    expects=(*CONSUMED, guest_kernel.DIES, host.VMM_ENDS),
+    expects=(*CONSUMED, guest_kernel.DIES, vmm.GIVES_UP),
     sources=("QEMU hw/acpi/ghes.c", "docs/findings/0010-unclaimed-record-ends-the-vmm.md"),
 )
 def test_the_next_error_ends_the_vmm(world: Session) -> None:
@@ -162,6 +163,8 @@ def test_the_next_error_ends_the_vmm(world: Session) -> None:
         guest_kernel.oopses_for(first.victim, op="sys-vm-read"),
         host.reports(another, again="-again"),
         host.loses_page(page, vmm_pid=world.vmm_pid, again="-again"),
-        host.VCPU_STOPPED(again="-again", code=4, comm="CPU 0/KVM", result=host.DELIVERED),
-        host.ends_vmm(),
+        host.VCPU_STOPPED(
+            again="-again", code=int(BusCode.BUS_MCEERR_AR), comm="CPU 0/KVM", result=host.DELIVERED
+        ),
+        vmm.gives_up(),
     )

@@ -12,7 +12,6 @@ import pytest
 
 from seabus.catalogue import scenario
 from seabus.chains import guest, host
-from seabus.faults.record import MemoryRecord
 from seabus.session.session import Session
 
 pytestmark = pytest.mark.emulated
@@ -28,12 +27,12 @@ HOST_LOSES = (host.RECORD, host.VMM_TOLD, host.UNMAPPED)
 @pytest.mark.parametrize("seconds", [0.0, 2.0], ids=["at-once", "2s"])
 def test_the_guest_stays_silent(world: Session, seconds: float) -> None:
     victim = world.victim()
-    record = MemoryRecord(address=victim.page.host_physical)
-    world.inject(record)
+    fault = world.fault_at(victim.page.host_physical)
+    world.inject(fault)
     world.until("L1", "memory_failure")
     world.settle(seconds)
     world.expect(
-        host.reports(record),
+        host.announces(fault),
         host.loses_page(victim.page, vmm_pid=world.vmm_pid),
     )
 
@@ -56,13 +55,13 @@ def test_the_guest_stays_silent_for_long(world: Session) -> None:
 def test_its_neighbours_are_intact(world: Session) -> None:
     victim = world.victim(pages=3)
     page = victim.page_at(4096)
-    record = MemoryRecord(address=page.host_physical)
-    world.inject(record)
+    fault = world.fault_at(page.host_physical)
+    world.inject(fault)
     world.until("L1", "memory_failure")
     for offset in (4096 - 8, 8192):
         victim.touch("read", offset=offset)
     world.expect(
-        host.reports(record),
+        host.announces(fault),
         host.loses_page(page, vmm_pid=world.vmm_pid),
         guest.reads_intact(victim.victim),
         guest.reads_intact(victim.victim, again="-above"),

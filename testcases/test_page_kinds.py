@@ -90,14 +90,14 @@ def test_lost(world: Session, name: str) -> None:
     victim = world.victim(**of.options)
     assert of.flags <= world.guest.page_flags(victim.page.guest_physical)
     record = consume(world, victim, of.op)
-    world.look(victim.page.guest_physical)
+    world.look_at_frame(victim.page.guest_physical)
     world.expect(
         host.reports(record),
         host.loses_page(victim.page, vmm_pid=world.vmm_pid),
         host.stops_vcpu(esr=ESR),
         guest.takes_abort(victim.page, victim.victim, esr=ESR),
         guest.signals_victim(victim.page, victim.victim, page_type=of.page_type),
-        guest.frame(victim.page.guest_physical, poisoned=True),
+        guest.frame_is_lost(victim.page),
     )
 
 
@@ -118,7 +118,7 @@ def test_thp(world: Session, at: int) -> None:
     neighbours = [(at + 4096) % MIB_2, (at - 4096) % MIB_2]
     for offset in neighbours:
         victim.touch("read", offset=offset)
-    world.look(page.guest_physical)
+    world.look_at_frame(page.guest_physical)
     world.expect(
         host.reports(record),
         host.loses_page(page, vmm_pid=world.vmm_pid),
@@ -127,7 +127,7 @@ def test_thp(world: Session, at: int) -> None:
         guest.signals_victim(page, victim.victim, page_type="dirty LRU page"),
         guest.reads_intact(victim.victim),
         guest.reads_intact(victim.victim, again="-below"),
-        guest.frame(page.guest_physical, poisoned=True),
+        guest.frame_is_lost(page),
     )
 
 
@@ -144,6 +144,7 @@ def test_hugetlb(world: Session, kind: str, at: int) -> None:
     world.guest.write("/proc/sys/vm/nr_hugepages", b"2")
     victim = world.victim(kind=kind, page_size=MIB_2)
     page = victim.page_at(at)
+    beside = victim.page_at(64 * 4096)
     assert "huge" in world.guest.page_flags(page.guest_physical)
     record = consume(world, victim, at=at)
     victim.touch("read", offset=64 * 4096)
@@ -153,7 +154,7 @@ def test_hugetlb(world: Session, kind: str, at: int) -> None:
         host.stops_vcpu(esr=ESR),
         guest.takes_abort(page, victim.victim, esr=ESR),
         guest.signals_victim(page, victim.victim, page_type="huge page", lsb=21),
-        guest.meets_poison(victim.address + 64 * 4096, victim.victim, lsb=21),
+        guest.meets_poison(beside, victim.victim, lsb=21),
     )
 
 
@@ -173,15 +174,15 @@ def test_clean_file(world: Session, kind: str, op: str) -> None:
     record = consume(world, victim, op)
     victim.touch(op)
     victim.locate()
-    world.look(before.guest_physical)
+    world.look_at_frame(before.guest_physical)
     world.expect(
         host.reports(record),
         host.loses_page(before, vmm_pid=world.vmm_pid),
         host.stops_vcpu(esr=ESR),
         guest.takes_abort(before, victim.victim, esr=ESR),
-        guest.gives_up(before, page_type="clean LRU page"),
+        guest.gives_up_page(before, page_type="clean LRU page"),
         guest.reads_intact(victim.victim, op=op),
         guest.reads_intact(victim.victim, op=op, again="-again"),
         guest.PAGE_MOVED(pfn=before.guest_physical.pfn),
-        guest.frame(before.guest_physical, poisoned=True),
+        guest.frame_is_lost(before),
     )

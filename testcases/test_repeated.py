@@ -72,7 +72,7 @@ def test_touched_twice(world: Session) -> None:
         host.stops_vcpu(esr=ESR),
         guest.takes_abort(victim.page, victim.victim, esr=ESR),
         guest.signals_victim(victim.page, victim.victim),
-        guest.meets_poison(victim.address, victim.victim),
+        guest.meets_poison(victim.page, victim.victim),
     )
 
 

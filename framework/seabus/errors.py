@@ -10,6 +10,7 @@
      |    +-- BootError        a milestone was not reached
      |    +-- ChannelError     a monitor, agent or console broke
      |    |    +-- AgentError  the agent answered with an error
+     |    +-- ProbeError       KVM, or the probe that asks it, refused a step
      |    +-- DeadlineError    something awaited did not happen
      |    +-- CloneError       a restored world is not alive
      +-- HostError             this computer or the lab cannot  exit code 3
@@ -84,6 +85,19 @@ class AgentError(ChannelError):
         self.errno = errno
 
 
+class ProbeError(MachineError):
+    """KVM, or the probe that asks it, refused a step.
+
+    :param kind: the protocol's error kind (``docs/reference/kvmprobe-protocol.md``).
+    :param errno: the system call's error number, where there is one.
+    """
+
+    def __init__(self, message: str, *, kind: str, errno: int | None = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.kind = kind
+        self.errno = errno
+
+
 class DeadlineError(MachineError):
     """Something awaited did not happen in time; the message names it."""
 
@@ -101,7 +115,7 @@ class HostError(SeabusError):
 class CapabilityError(HostError):
     """A named capability is missing; the message names the probe that failed.
 
-    :param capability: its name, where it has one (:mod:`seabus.session.needs`).
+    :param capability: its name, where it has one (:mod:`seabus.world.needs`).
     """
 
     def __init__(

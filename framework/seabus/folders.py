@@ -32,6 +32,11 @@ def artefacts() -> Path:
     return _made(_chosen("SEABUS_ARTEFACTS", platformdirs.user_state_path(_APP) / "runs"))
 
 
+def labs() -> Path:
+    """Who holds which lab host, one folder a lab."""
+    return _made(_chosen("SEABUS_LABS", platformdirs.user_state_path(_APP) / "labs"))
+
+
 def running() -> Path:
     """Sockets and locks of what runs now.
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "follow.h"
@@ -32,6 +33,8 @@ static uint32_t session = 1;
 static bool hung_up;		/* no host at the other end, or no port yet */
 static bool ending;		/* standard input has ended */
 static bool overrun;
+static int idle_seconds;	/* 0: silence means nothing */
+static time_t last_heard;
 static int retry_ms = RETRY_MIN_MS;
 
 static struct watch input = { .fd = -1, .events = POLLIN, .ready = receive };
@@ -43,6 +46,14 @@ static bool skipping;		/* the rest of an over-long line */
 
 static struct text queue;
 static size_t queue_sent;
+
+static time_t now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec;
+}
 
 uint32_t channel_session(void)
 {
@@ -127,6 +138,7 @@ static void receive(struct watch *watch)
 	ssize_t got = read(watch->fd, line + line_length, sizeof(line) - line_length);
 
 	if (got > 0) {
+		last_heard = now();
 		connected();
 		line_length += got;
 		take_lines(got);
@@ -235,6 +247,13 @@ int channel_tend(void)
 	}
 	if (ending && !queue.length)
 		exit(0);
+	if (idle_seconds) {
+		time_t left = last_heard + idle_seconds - now();
+
+		if (left <= 0)
+			exit(1);
+		return left * 1000;
+	}
 	if (!hung_up)
 		return -1;
 	if (input.fd < 0)
@@ -255,6 +274,12 @@ void channel_use_stdio(void)
 	fcntl(input.fd, F_SETFL, fcntl(input.fd, F_GETFL) | O_NONBLOCK);
 	fcntl(output.fd, F_SETFL, fcntl(output.fd, F_GETFL) | O_NONBLOCK);
 	watch_start(&input);
+}
+
+void channel_end_when_idle(int seconds)
+{
+	idle_seconds = seconds;
+	last_heard = now();
 }
 
 void channel_use_port(const char *name)

@@ -9,6 +9,10 @@
 #include "text.h"
 
 void channel_use_stdio(void);
+
+/* Whoever speaks over standard input may vanish without closing it: after so long a silence we end. */
+void channel_end_when_idle(int seconds);
+
 void channel_use_port(const char *name);
 
 /* Called before every poll(2); returns the timeout for it. */

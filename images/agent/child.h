@@ -11,6 +11,7 @@
 enum child_kind {
 	CHILD_COMMAND,
 	CHILD_DETACHED,	/* a command too, but one that outlives the agent */
+	CHILD_TIED,	/* detached, and yet killed when the agent ends */
 	CHILD_VICTIM,
 };
 

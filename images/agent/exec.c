@@ -22,6 +22,7 @@ struct order {
 	const struct json_value *env;
 	const char *output_path;
 	bool detach;
+	bool tied;	/* detached, and killed when the agent ends */
 	int input;
 	int output;
 	int errors;
@@ -256,7 +257,8 @@ static void command_start(struct ticket ticket, struct order *order, struct byte
 	if (!order_pipes(command, order, input, limit)) {
 		reply_error(ticket, OS, errno, "cannot make pipes");
 		command_free(command);
-	} else if (child_start(&command->child, order->detach ? CHILD_DETACHED : CHILD_COMMAND,
+	} else if (child_start(&command->child, order->tied ? CHILD_TIED :
+				      order->detach ? CHILD_DETACHED : CHILD_COMMAND,
 			       order->detach ? detached_command_ended : command_ended) < 0) {
 		reply_error(ticket, OS, errno, "fork");
 		command_free(command);
@@ -291,6 +293,7 @@ void verb_exec(struct request *request)
 		.env = may_value(request, "env"),
 		.output_path = may_string(request, "output"),
 		.detach = may_bool(request, "detach", false),
+		.tied = may_bool(request, "tied", false),
 	};
 	struct bytes input = may_bytes(request, "stdin");
 	size_t limit = may_number(request, "limit", 0, LIMIT_OUTPUT, LIMIT_OUTPUT);
@@ -300,6 +303,8 @@ void verb_exec(struct request *request)
 		request_wrong(request, "argv", "an array of one or more strings");
 	if (order.env && (order.env->type != JSON_OBJECT || !are_strings(order.env, true)))
 		request_wrong(request, "env", "an object of strings");
+	if (order.tied && !order.detach)
+		request_wrong(request, "tied", "left out unless detach is true");
 	if (order.output_path && !order.detach)
 		request_wrong(request, "output", "left out unless detach is true");
 	if (request_valid(request) && command_allowed(request->ticket))

@@ -9,6 +9,7 @@ alone. Numbers come from tables that name their source; what cannot be read rais
 :mod:`~seabus.arch.addresses`          the four address spaces of a nested world, as types
 :mod:`~seabus.arch.esr`                ESR_ELx: why an exception was taken
 :mod:`~seabus.arch.expected_abort`     what hardware, KVM, QEMU or a register-writing VMM make of an abort
+:mod:`~seabus.arch.exception_entry`    PSTATE, SPSR and ELR when EL1 takes an exception
 :mod:`~seabus.arch.abort_deviations`   where an injected abort differs from a real one, and why
 :mod:`~seabus.arch.cper`               error records: GHES status blocks, CPER records, all their sections
 :mod:`~seabus.arch.hest`               the ACPI table that says who reports errors, how, and where
@@ -98,6 +99,7 @@ from seabus.arch.signal_frame import SignalContext, SignalFrame, decode_signal_f
 from seabus.arch.signalfd import SignalfdSiginfo, decode_signalfd_siginfo
 from seabus.arch.trace import (
     LostEvents,
+    MceProbe,
     MemoryFailureEvent,
     SeaProbe,
     SignalGenerate,
@@ -181,6 +183,7 @@ __all__ = [  # noqa: RUF022  # ordered for readers
     "MemoryFailureEvent",
     "SignalGenerate",
     "SeaProbe",
+    "MceProbe",
     "console_message",
     "parse_dmesg",
     "DmesgReport",

@@ -3,8 +3,8 @@
 
 ==================================  ==================================================================
 :mod:`~seabus.chains.host`          L1: APEI, memory_failure(), the signals to the VMM
+:mod:`~seabus.chains.vmm`           L1: what becomes of the VMM where it cannot be saved
 :mod:`~seabus.chains.guest`         L2: the abort, its record, the signal to the victim
 :mod:`~seabus.chains.guest_kernel`  L2: what its kernel consumes itself
-:mod:`~seabus.chains.software`      either level: poison that its own software asked for
 ==================================  ==================================================================
 """

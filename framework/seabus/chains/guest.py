@@ -3,15 +3,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from seabus.arch.addresses import GuestPhysical, GuestVirtual
 from seabus.arch.sigbus import BusCode
 from seabus.chains import host
 from seabus.chains.host import DELIVERED
 from seabus.guest.translate import Addresses
 from seabus.guest.victim import Victim
 from seabus.judge.expectation import Expectation, Link
+
+
+class Consumer(Protocol):
+    """Whoever touches the page: a victim of ours, or any program."""
+
+    @property
+    def tid(self) -> int:
+        """The thread."""
+
 
 #: GHES source id that QEMU's `virt` gives to synchronous errors (QEMU include/hw/acpi/ghes.h).
 SOURCE_SEA: Final = 0
@@ -84,6 +92,24 @@ POISON_INFORMED: Final = Link(
 )
 
 
+UNCLAIMED_SIGNALLED: Final = Link(
+    name="unclaimed-signalled",
+    level="L2",
+    witness="trace",
+    kind="sigbus",
+    promise="an abort that no record explains is an error of the object"
+    " (Linux arch/arm64/mm/fault.c do_sea())",
+)
+UNCLAIMED_INFORMED: Final = Link(
+    name="unclaimed-informed",
+    level="L2",
+    witness="victim",
+    kind="siginfo",
+    promise="with FnV set there is no address, but the syndrome is told"
+    " (Linux arch/arm64/mm/fault.c do_sea())",
+)
+
+
 GOES_THROUGH: Final = Link(
     name="victim-unharmed",
     level="L2",
@@ -95,7 +121,7 @@ FRAME: Final = Link(
     name="guest-frame",
     level="L2",
     witness="kpageflags",
-    kind="note",
+    kind="frame",
     promise="a lost frame is marked, and stays marked (Linux Documentation/admin-guide/mm/pagemap.rst)",
 )
 PAGE_MOVED: Final = Link(
@@ -107,28 +133,55 @@ PAGE_MOVED: Final = Link(
 )
 
 
+def unclaimed(victim: Victim, *, esr: int) -> list[Expectation]:
+    """The victim is signalled for an abort that nobody could explain."""
+    code = int(BusCode.BUS_OBJERR)
+    return [
+        UNCLAIMED_SIGNALLED(after=(ABORT_TAKEN,), code=code, tid=victim.tid, result=DELIVERED),
+        UNCLAIMED_INFORMED(
+            after=(UNCLAIMED_SIGNALLED,), code=code, address=0, fault_address=0, esr=esr, tid=victim.tid
+        ),
+    ]
+
+
 def goes_through(victim: Victim, *, op: str, result: int = 0) -> Expectation:
     """The victim does something to the page that does not read it."""
     return GOES_THROUGH(op=op, result=result, errno=None, tid=victim.tid)
 
 
 def meets_poison(
-    address: GuestVirtual, victim: Victim, *, write: bool = False, lsb: int = _PAGE_BITS, again: str = ""
+    page: Addresses,
+    victim: Victim,
+    *,
+    op: str = "read",
+    offset: int = 0,
+    lsb: int = _PAGE_BITS,
+    again: str = "",
 ) -> list[Expectation]:
-    """A process touches what is lost already: a translation fault, and no abort.
+    """The victim touches what it has lost already: a translation fault, and no abort.
 
-    :param address: what it touches, a multiple of a page.
-    :param lsb: log2 of how much is lost. The fault is at level 3, for what a block of 2 MiB maps at level 2.
+    :param op: a write is told by WnR.
+    :param offset: where in the page: an ordinary fault knows the byte.
+    :param lsb: log2 of the bytes that are lost; the fault is at level 3, for what 2 MiB map at level 2.
     """
-    esr = (_TRANSLATION_FAULT_L3 if lsb == _PAGE_BITS else _TRANSLATION_FAULT_L2) | (_WNR if write else 0)
+    address = int(page.guest_virtual) + offset
+    esr = _TRANSLATION_FAULT_L3 if lsb == _PAGE_BITS else _TRANSLATION_FAULT_L2
+    esr |= _WNR if op == "write" else 0
     return [
-        POISON_SIGNALLED(again=again, code=int(BusCode.BUS_MCEERR_AR), tid=victim.tid, result=DELIVERED),
+        POISON_SIGNALLED(
+            again=again,
+            after=(VICTIM_SIGNALLED,),
+            code=int(BusCode.BUS_MCEERR_AR),
+            address=address,
+            tid=victim.tid,
+            result=DELIVERED,
+        ),
         POISON_INFORMED(
             again=again,
             after=(POISON_SIGNALLED,),
             code=int(BusCode.BUS_MCEERR_AR),
-            address=int(address),
-            fault_address=int(address),
+            address=address,
+            fault_address=address,
             esr=esr,
             lsb=lsb,
             tid=victim.tid,
@@ -141,13 +194,8 @@ def reads_intact(victim: Victim, *, op: str = "read", again: str = "") -> Expect
     return READS(again=again, op=op, intact=True, tid=victim.tid)
 
 
-def frame(address: GuestPhysical, *, poisoned: bool, again: str = "") -> Expectation:
-    """A second witness: what /proc/kpageflags says of a frame."""
-    return FRAME(again=again, pfn=address.pfn, hwpoison=poisoned)
-
-
 def takes_abort(
-    addresses: Addresses, victim: Victim, *, esr: int, again: str = "", optional: bool = False
+    addresses: Addresses, victim: Consumer, *, esr: int, again: str = "", optional: bool = False
 ) -> list[Expectation]:
     """The guest's kernel takes the VMM's abort while the victim runs, and claims it by APEI.
 
@@ -166,34 +214,34 @@ def takes_abort(
     ]
 
 
-def gives_up(
+def gives_up_page(
     addresses: Addresses,
     *,
-    result: str = "Recovered",
-    page_type: str | tuple[str, ...] | None = None,
+    page_type: str | None = None,
     again: str = "",
 ) -> Expectation:
-    """The guest's memory_failure() deals with the page of an abort.
+    """The guest's memory_failure() deals with the page of an abort, and the guest never uses it again.
 
     :param page_type: how its kernel calls the page; None: whatever it calls it.
     """
     named: dict[str, Any] = {} if page_type is None else {"page_type": page_type}
-    return UNMAPPED(again=again, after=(RECORD,), pfn=addresses.guest_physical.pfn, result=result, **named)
+    pfn = addresses.guest_physical.pfn
+    return UNMAPPED(again=again, after=(RECORD,), pfn=pfn, result="Recovered", **named)
 
 
-def signals_victim(
+def frame_is_lost(addresses: Addresses, *, mapped: int = 0) -> Expectation:
+    """A second witness: what the guest's kernel says of the page frame afterwards."""
+    return FRAME(pfn=addresses.guest_physical.pfn, poisoned=True, mapped=mapped)
+
+
+def loses_page(
     addresses: Addresses,
-    victim: Victim,
+    victim: Consumer,
     *,
     page_type: str | None = None,
-    result: str = "Recovered",
-    lsb: int = _PAGE_BITS,
     again: str = "",
 ) -> list[Expectation]:
-    """The victim's handler learns which page is lost, and the guest never uses the page again.
-
-    :param lsb: log2 of how much is lost; all of a page of hugetlbfs.
-    """
+    """The consumer is signalled, and the guest never uses the page again."""
     return [
         VICTIM_SIGNALLED(
             again=again,
@@ -202,7 +250,24 @@ def signals_victim(
             tid=victim.tid,
             result=DELIVERED,
         ),
-        gives_up(addresses, result=result, page_type=page_type, again=again),
+        gives_up_page(addresses, page_type=page_type, again=again),
+    ]
+
+
+def signals_victim(
+    addresses: Addresses,
+    victim: Victim,
+    *,
+    page_type: str | None = None,
+    lsb: int = _PAGE_BITS,
+    again: str = "",
+) -> list[Expectation]:
+    """The same, and the victim's handler learns which page is lost.
+
+    :param lsb: log2 of the bytes that are lost; all of a page of hugetlbfs.
+    """
+    return [
+        *loses_page(addresses, victim, page_type=page_type, again=again),
         VICTIM_INFORMED(
             again=again,
             after=(VICTIM_SIGNALLED,),

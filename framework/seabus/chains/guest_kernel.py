@@ -6,18 +6,17 @@ On arm64 no fixup covers such an abort (docs/findings/0005), and nobody claims t
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-from seabus.arch.sigbus import BusCode
 from seabus.chains import host
-from seabus.chains.guest import ABORT_TAKEN, RECORD
-from seabus.chains.host import DELIVERED
+from seabus.chains.guest import ABORT_TAKEN
 from seabus.guest.victim import Victim
 from seabus.judge.expectation import Expectation, Link
 
 _SIGSEGV: Final = 11
 _SI_KERNEL: Final = 0x80
 _EFAULT: Final = 14
+_STOPS: Final = "Kernel panic - not syncing: synchronous external abort: Fatal exception"
 
 OOPS: Final = Link(
     name="guest-oops",
@@ -65,36 +64,6 @@ REFUSED: Final = Link(
     promise="known poison is an ordinary fault, so the kernel's access to it is fixed up: EFAULT, and no"
     " signal (Linux arch/arm64/mm/fault.c)",
 )
-FORCED: Final = Link(
-    name="consumer-forced",
-    level="L2",
-    witness="trace",
-    kind="sigbus",
-    promise="who consumed what memory_failure() could not take away must not go on"
-    " (Linux drivers/acpi/apei/ghes.c memory_failure_cb())",
-)
-FORCED_INFORMED: Final = Link(
-    name="consumer-forced-informed",
-    level="L2",
-    witness="victim",
-    kind="siginfo",
-    promise="a forced SIGBUS names no address (Linux kernel/signal.c force_sig())",
-)
-UNCLAIMED: Final = Link(
-    name="abort-unclaimed",
-    level="L2",
-    witness="trace",
-    kind="sigbus",
-    promise="an abort that APEI does not claim is the consumer's: BUS_OBJERR (Linux arch/arm64/mm/fault.c"
-    " do_sea())",
-)
-UNCLAIMED_INFORMED: Final = Link(
-    name="abort-unclaimed-informed",
-    level="L2",
-    witness="victim",
-    kind="siginfo",
-    promise="the syndrome is in the signal's frame, and no address: FnV (Linux arch/arm64/mm/fault.c do_sea())",
-)
 
 
 def aborts(*, esr: int, tid: int) -> Expectation:
@@ -114,28 +83,14 @@ def oopses_for(victim: Victim, *, op: str) -> list[Expectation]:
 
 def oopses_for_command(program: str) -> list[Expectation]:
     """The same, on behalf of a command."""
-    return [*oopses(), COMMAND_DIES(program=program, signal=_SIGSEGV)]
+    return [*oopses(), COMMAND_DIES(program=program, signal=_SIGSEGV, exit=None)]
+
+
+def panics() -> list[Expectation]:
+    """The guest's kernel stops at its oops, and its VMM ends with it (QEMU's option -no-reboot)."""
+    return [PANICS(after=(host.ABORT_INJECTED,), who="guest", message=_STOPS)]
 
 
 def refuses(victim: Victim, *, op: str, errno: int = _EFAULT, again: str = "") -> Expectation:
     """A system call fails and its caller lives on."""
     return REFUSED(again=again, op=op, errno=errno, result=None, died=None, tid=victim.tid)
-
-
-def forces(victim: Victim, *, result: int = DELIVERED) -> list[Expectation]:
-    """The consumer gets SIGBUS with no address: the kernel could not take the page away."""
-    return [
-        FORCED(after=(RECORD,), code=_SI_KERNEL, tid=victim.tid, result=result),
-        FORCED_INFORMED(
-            after=(FORCED,), code=_SI_KERNEL, address=0, fault_address=0, esr=None, tid=victim.tid
-        ),
-    ]
-
-
-def leaves_unclaimed(victim: Victim, *, esr: int, again: str = "") -> list[Expectation]:
-    """The consumer's abort is nobody's: it gets BUS_OBJERR, with the syndrome."""
-    fields: dict[str, Any] = {"code": int(BusCode.BUS_OBJERR), "tid": victim.tid}
-    return [
-        UNCLAIMED(again=again, **fields, result=DELIVERED),
-        UNCLAIMED_INFORMED(again=again, after=(UNCLAIMED,), **fields, address=0, fault_address=0, esr=esr),
-    ]

@@ -7,7 +7,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from seabus.arch.sigbus import BusCode
-from seabus.faults.record import MemoryRecord, SectionRecord
+from seabus.faults.fault import Fault
+from seabus.faults.record import DamagedRecord, MemoryRecord, SectionRecord
 from seabus.guest.translate import Addresses
 from seabus.judge.expectation import Expectation, Link
 
@@ -17,10 +18,6 @@ SOURCE_QMP: Final = 1
 DELIVERED: Final = 0
 #: One of the same number waits to be taken already; this one, with its address, is dropped.
 ALREADY_PENDING: Final = 2
-#: QEMU hw/acpi/ghes.c, ghes_record_cper_errors().
-_NOT_ACKNOWLEDGED: Final = (
-    "OSPM does not acknowledge previous error, so can not record CPER for current error anymore"
-)
 
 RECORD: Final = Link(
     name="host-record",
@@ -59,16 +56,28 @@ ABORT_INJECTED: Final = Link(
 )
 
 
-VMM_ENDS: Final = Link(
-    name="vmm-ends",
+READS: Final = Link(
+    name="host-process-reads",
     level="L1",
-    witness="process",
-    kind="ended",
-    promise="a VMM that cannot tell its guest of an error ends (QEMU target/arm/kvm.c,"
-    " kvm_arch_on_sigbus_vcpu())",
+    witness="victim",
+    kind="touch",
+    promise="whoever lost nothing notices nothing (Linux Documentation/mm/hwpoison.rst)",
 )
-
-
+SYNC_FAILS: Final = Link(
+    name="host-process-sync-fails",
+    level="L1",
+    witness="victim",
+    kind="touch",
+    promise="what was written and is lost is an I/O error (Linux mm/memory-failure.c me_pagecache_dirty())",
+)
+FIRMWARE_BLAMED: Final = Link(
+    name="host-blames-firmware",
+    level="L1",
+    witness="kernel-log",
+    kind="complaint",
+    promise="a record that cannot be read is said to be firmware's fault"
+    " (Linux drivers/acpi/apei/ghes.c __ghes_check_estatus())",
+)
 RECORD_ON_CONSOLE: Final = Link(
     name="host-record-on-console",
     level="L1",
@@ -83,12 +92,41 @@ PANICS: Final = Link(
     kind="panic",
     promise="a fatal error stops the host before it can spread (Linux drivers/acpi/apei/ghes.c ghes_panic())",
 )
+LAST_WORDS: Final = Link(
+    name="host-last-words",
+    level="L1",
+    witness="kernel-log",
+    kind="trouble",
+    promise="a panic is in the log as well, if anybody still reads that (Linux kernel/panic.c vpanic())",
+)
+STAYS_LOST: Final = Link(
+    name="frame-stays-lost",
+    level="L1",
+    witness="kpageflags",
+    kind="frame",
+    promise="a lost page frame is nobody's until the host reboots (Linux Documentation/mm/hwpoison.rst)",
+)
 PAGE_MOVED: Final = Link(
     name="page-moved",
     level="L1",
     witness="pagemap",
     kind="moved",
     promise="what can still be read is moved to a good page (Linux mm/memory-failure.c soft_offline_page())",
+)
+PROCESS_TOLD: Final = Link(
+    name="host-process-told",
+    level="L1",
+    witness="trace",
+    kind="sigbus",
+    promise="whoever maps the page and asked for early kill is told at once, each process once"
+    " (Linux mm/memory-failure.c collect_procs(), Documentation/mm/hwpoison.rst)",
+)
+PROCESS_HEARS: Final = Link(
+    name="host-process-hears",
+    level="L1",
+    witness="victim",
+    kind="siginfo",
+    promise="siginfo of an action-optional error names the page and its size (Linux kernel/signal.c)",
 )
 PROCESS_SIGNALLED: Final = Link(
     name="host-process-signalled",
@@ -114,11 +152,27 @@ def reports(record: MemoryRecord, *, again: str = "", optional: bool = False) ->
     return RECORD(again=again, optional=optional, **_told(record))
 
 
+def announces(fault: Fault, *, again: str = "") -> list[Expectation]:
+    """The host's kernel logs the record that a fault begins with, if it begins with one."""
+    return [reports(fault, again=again)] if isinstance(fault, MemoryRecord) else []
+
+
 def panics(record: MemoryRecord, *, message: str) -> list[Expectation]:
     """The host gives up, and its console tells which record made it."""
     return [
         RECORD_ON_CONSOLE(**_told(record)),
         PANICS(after=(RECORD_ON_CONSOLE,), who="host", message=message),
+    ]
+
+
+def panics_over_page(record: MemoryRecord) -> list[Expectation]:
+    """The host gives up over a page, in a moment that may leave time to read the record from its log."""
+    message = f"Kernel panic - not syncing: Memory failure on page {record.address.pfn:x}"
+    return [
+        reports(record, optional=True),
+        *panics(record, message=message),
+        LAST_WORDS(optional=True, what="panic"),
+        LAST_WORDS(again="-trace", optional=True, what="call trace"),
     ]
 
 
@@ -155,6 +209,17 @@ def loses_page(addresses: Addresses, *, vmm_pid: int, again: str = "") -> list[E
     ]
 
 
+def signals_vcpu(*, l2_cpus: int = 1, again: str = "") -> Expectation:
+    """The guest touches the page, and the thread of its vCPU is signalled."""
+    return VCPU_STOPPED(
+        again=again,
+        after=(UNMAPPED,),
+        code=int(BusCode.BUS_MCEERR_AR),
+        comm=tuple(f"CPU {number}/KVM" for number in range(l2_cpus)),
+        result=DELIVERED,
+    )
+
+
 def stops_vcpu(
     *,
     esr: int,
@@ -165,13 +230,7 @@ def stops_vcpu(
 ) -> list[Expectation]:
     """The guest touches the page: the vCPU's thread is signalled, and the VMM answers with an abort."""
     return [
-        VCPU_STOPPED(
-            again=again,
-            after=(UNMAPPED,),
-            code=int(BusCode.BUS_MCEERR_AR),
-            comm=tuple(f"CPU {number}/KVM" for number in range(l2_cpus)),
-            result=DELIVERED,
-        ),
+        signals_vcpu(l2_cpus=l2_cpus, again=again),
         ABORT_INJECTED(
             again=again,
             after=(VCPU_STOPPED,),
@@ -184,27 +243,51 @@ def stops_vcpu(
     ]
 
 
-def ends_vmm() -> Expectation:
-    """The guest's firmware has room for one record, and the guest has not taken the last one."""
-    return VMM_ENDS(who="VMM", words=f"qemu-system-aarch64: {_NOT_ACKNOWLEDGED}")
+def frame_stays_lost(addresses: Addresses) -> Expectation:
+    """The host's kernel keeps the frame poisoned, and nobody maps it."""
+    return STAYS_LOST(after=(UNMAPPED,), pfn=addresses.host_physical.pfn, poisoned=True, mapped=0)
 
 
-def signals_process(address: int, *, tid: int, lsb: int = 12) -> list[Expectation]:
-    """A process of the host, not the VMM, touches a lost page and is told which."""
+def tells_process(address: int, *, tid: int, lsb: int = 12, again: str = "") -> list[Expectation]:
+    """A process of the host, not the VMM, that asked for early kill is told of a page that it maps."""
+    told: dict[str, Any] = {"code": int(BusCode.BUS_MCEERR_AO), "address": address, "lsb": lsb, "tid": tid}
     return [
-        PROCESS_SIGNALLED(after=(UNMAPPED,), code=int(BusCode.BUS_MCEERR_AR), tid=tid, result=DELIVERED),
-        PROCESS_INFORMED(
-            after=(PROCESS_SIGNALLED,), code=int(BusCode.BUS_MCEERR_AR), address=address, lsb=lsb, tid=tid
+        PROCESS_TOLD(again=again, **told, result=DELIVERED),
+        PROCESS_HEARS(again=again, after=(PROCESS_TOLD,), **told),
+    ]
+
+
+def signals_process(address: int, *, tid: int, lsb: int = 12, again: str = "") -> list[Expectation]:
+    """A process of the host, not the VMM, touches a lost page and is told which."""
+    told: dict[str, Any] = {"code": int(BusCode.BUS_MCEERR_AR), "address": address, "lsb": lsb, "tid": tid}
+    return [
+        PROCESS_SIGNALLED(again=again, after=() if again else (UNMAPPED,), **told, result=DELIVERED),
+        PROCESS_INFORMED(again=again, after=(PROCESS_SIGNALLED,), **told),
+    ]
+
+
+def panics_of_unknown(record: MemoryRecord) -> list[Expectation]:
+    """The host gives up for a severity that it does not know."""
+    told = {**_told(record), "severity": "unknown"}
+    return [
+        RECORD_ON_CONSOLE(**told),
+        PANICS(
+            after=(RECORD_ON_CONSOLE,),
+            who="host",
+            message="Kernel panic - not syncing: GHES: Fatal hardware error",
         ),
     ]
 
 
-def logs(record: SectionRecord, *, physical_address: int | None = None) -> Expectation:
-    """The host's kernel logs a record of another kind.
+def logs(
+    record: SectionRecord | DamagedRecord, *, physical_address: int | None = None, again: str = ""
+) -> Expectation:
+    """The host's kernel logs a record of another kind, or a damaged one.
 
     :param physical_address: the address that the kernel's text names, if the record's kind has one.
     """
     return RECORD(
+        again=again,
         source=SOURCE_QMP,
         severity=record.severity.name.lower().replace("informational", "info"),
         physical_address=physical_address,

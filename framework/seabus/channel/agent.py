@@ -115,9 +115,12 @@ class Agent:
             stderr=base64.b64decode(reply["stderr"]),
         )
 
-    async def spawn(self, *argv: str, output: str) -> int:
-        """Start a command that goes on by itself; returns its pid."""
-        reply = await self.request("exec", argv=list(argv), detach=True, output=output)
+    async def spawn(self, *argv: str, output: str, tied: bool = False) -> int:
+        """Start a command that goes on by itself; returns its pid.
+
+        :param tied: it is killed when the agent ends.
+        """
+        reply = await self.request("exec", argv=list(argv), detach=True, tied=tied, output=output)
         return int(reply["pid"])
 
     async def read(self, path: str, *, offset: int = 0, most: int = 64 << 20) -> bytes:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import time
@@ -53,15 +54,16 @@ class Qmp:
         self._transcript = Transcript(transcript) if transcript else None
         self._client = _RecordedClient(level, self._transcript)
 
-    async def connect(self, sock: socket.socket, *, greeted: bool = False) -> None:
+    async def connect(self, sock: socket.socket, *, greeted: bool = False, within: float = ANSWER) -> None:
         """Attach to a monitor.
 
+        :param within: seconds that a QEMU may still need to come up.
         :param greeted: the monitor was negotiated before the world was frozen; it says no greeting.
         """
         self._client.await_greeting = not greeted
         self._client.negotiate = not greeted
         try:
-            async with deadline(ANSWER, f"{self.level}'s QMP greeting"):
+            async with deadline(within, f"{self.level}'s QMP greeting"):
                 await self._client.connect(sock)
         except ConnectError as error:
             raise ChannelError(f"{self.level}'s monitor did not open: {error.exc}") from error
@@ -91,17 +93,24 @@ class Qmp:
         except (ExecInterruptedError, ProtocolError, QMPError) as error:
             raise ChannelError(f"{self.level}'s monitor closed during {command}") from error
 
+    async def forget(self) -> None:
+        """Hang up; another monitor may be connected then."""
+        await self._hang_up()
+        self._client = _RecordedClient(self.level, self._transcript)
+
     async def close(self) -> None:
-        """Hang up.
+        """Hang up for good.
 
         :raises DiskError: the transcript is not complete.
         """
-        # The far side may be gone or killed in the middle of a message: nothing to learn from that here.
         try:
-            async with asyncio.timeout(2):
-                await self._client.disconnect()
-        except (QMPError, OSError, EOFError, TimeoutError):
-            pass
+            await self._hang_up()
         finally:
             if self._transcript:
                 self._transcript.close()
+
+    async def _hang_up(self) -> None:
+        # The far side may be gone or killed in the middle of a message: nothing to learn from that here.
+        with contextlib.suppress(QMPError, OSError, EOFError, TimeoutError):
+            async with asyncio.timeout(2):
+                await self._client.disconnect()

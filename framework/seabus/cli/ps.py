@@ -39,6 +39,10 @@ def main(arguments: argparse.Namespace) -> int:
             f"{run.name}  {run.purpose:<10} {age:6.0f} s  owner {run.owner_pid}"
             f"  emulator {run.emulator_pid or '-'}  {run.artefacts}"
         )
+        if run.until is not None:
+            print(f"  ends by itself in {run.until - time.time():.0f} s, or by: seabus stop {run.name}")
+            for way in run_folder.ways_in(run.folder):
+                print(f"  {way}")
     return 0
 
 
@@ -51,4 +55,5 @@ def _as_json(run: run_folder.Running) -> dict[str, Any]:
         "started": run.started,
         "folder": str(run.folder),
         "artefacts": run.artefacts,
+        "until": run.until,
     }

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Firmware records: the platform reports an error, by a CPER in L1's GHES, or the VMM does in L2's."""
+"""Firmware records: the platform reports an error, by a CPER in L1's GHES."""
 
 from __future__ import annotations
 
 import base64
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from seabus.arch.addresses import GuestPhysical, HostPhysical
+from seabus.arch.addresses import HostPhysical
 from seabus.arch.cper import (
     SECTION_TYPES,
     DataEntry,
@@ -21,10 +21,13 @@ from seabus.arch.cper import (
 from seabus.channel.qmp import Qmp
 from seabus.errors import CapabilityError, MachineError
 from seabus.faults.fault import Receipt
+from seabus.machine.capabilities import EmulatorCapabilities
 from seabus.observe.events import Event, Level
 from seabus.world.world import World
 
 _COMMAND: Final = "inject-ghes-v2-error"
+#: The name of what an emulator needs for it.
+CAPABILITY: Final = "firmware-record"
 _HINT: Final = "use QEMU 10.2 or later at L0 (--l0-qemu)"
 _FRU_TEXT: Final = "seabus"
 #: Where a run keeps the bytes it injected.
@@ -40,14 +43,7 @@ class _Record:
 
     nonce: uuid.UUID = field(default_factory=uuid.uuid4)
     severity: Severity = Severity.RECOVERABLE
-
-    @property
-    def level(self) -> Level:
-        return "L0"
-
-    @property
-    def _reported_by(self) -> Level:
-        return "L1" if self.level == "L0" else "L2"
+    level: Level = "L0"
 
     def encoded(self) -> bytes:
         """The generic error status block that L0's firmware would leave (ACPI 6.5, 18.3.2.7.1)."""
@@ -56,16 +52,14 @@ class _Record:
     async def put_in(self, world: World) -> None:
         data = self.encoded()
         (world.artefacts / _KEPT).write_bytes(data)
-        await inject(world.qmp if self.level == "L0" else world.l2_qmp, data)
+        await inject(world.firmware(), data)
 
     def receipt(self, event: Event) -> Receipt | None:
-        """Its kernel's own report of this very record."""
-        if event.level != self._reported_by or event.kind != "ghes":
-            return None
-        if event.fields["fru_id"] != str(self.nonce):
+        """L1's own report of this very record."""
+        if event.level != "L1" or event.kind != "ghes" or event.fields["fru_id"] != str(self.nonce):
             return None
         return Receipt(
-            witness=f"{event.level} {event.witness}",
+            witness=f"L1 {event.witness}",
             facts={
                 "nonce": str(self.nonce),
                 "source": event.fields["source"],
@@ -76,39 +70,36 @@ class _Record:
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryRecord(_Record):
-    """A firmware record: the platform reports a memory error at a page of L1, or the VMM one at a page of L2.
+    """A firmware record: the platform reports a memory error at a page of L1.
 
-    It is *only* a record. No RAM is damaged: the kernel poisons the page because it believes firmware.
+    It is *only* a record. No RAM is damaged: the host kernel poisons the page because it believes firmware.
+
+    :param flags: of its entry, such as 1 << 3, "error threshold exceeded" (UEFI 2.11 N.2.2, table N.6).
     """
 
-    address: HostPhysical | GuestPhysical
-
-    @property
-    def level(self) -> Level:
-        return "L0" if isinstance(self.address, HostPhysical) else "L1"
+    address: HostPhysical
+    flags: int = 0
 
     def encoded(self) -> bytes:
-        return bytes(
-            memory_error_record(
-                self.address, severity=self.severity, fru_id=self.nonce, fru_text=_FRU_TEXT
-            ).encode()
+        block = memory_error_record(
+            self.address, severity=self.severity, fru_id=self.nonce, fru_text=_FRU_TEXT
         )
+        entries = tuple(replace(entry, flags=self.flags) for entry in block.entries)
+        return bytes(replace(block, entries=entries).encode())
 
     def described(self) -> Mapping[str, Any]:
         return {
             "kind": "memory-record",
             "address": str(self.address),
-            "address_space": f"{self._reported_by} physical",
+            "address_space": "L1 physical",
             "severity": self.severity.name.lower(),
             "nonce": str(self.nonce),
         }
 
     def receipt(self, event: Event) -> Receipt | None:
-        """Its kernel's report of this record; reports are rate-limited, so what it did to the page counts."""
-        if (event.level, event.kind) == (self._reported_by, "memory_failure"):
-            if event.fields["pfn"] != self.address.pfn:
-                return None
-            return Receipt(witness=f"{event.level} {event.witness}", facts={"pfn": hex(self.address.pfn)})
+        """L1's own report of this very record; or, where that is rate-limited, what it did to this page."""
+        if event.level == "L1" and event.kind == "memory_failure" and event.fields["pfn"] == self.address.pfn:
+            return Receipt(witness=f"L1 {event.witness}", facts={"pfn": hex(self.address.pfn)})
         return super().receipt(event)
 
 
@@ -134,14 +125,38 @@ class SectionRecord(_Record):
         }
 
 
-async def check(qmp: Qmp) -> None:
+@dataclass(frozen=True, kw_only=True)
+class DamagedRecord(_Record):
+    """A memory record that is not what the specifications call one, after bytes of it were changed.
+
+    :param original: the record before.
+    :param damage: what is done to its bytes, and in a word what that is.
+    """
+
+    original: MemoryRecord
+    damage: Callable[[bytes], bytes]
+    words: str
+
+    def encoded(self) -> bytes:
+        return self.damage(self.original.encoded())
+
+    def described(self) -> Mapping[str, Any]:
+        return {**self.original.described(), "kind": "damaged-record", "damage": self.words}
+
+    def receipt(self, event: Event) -> Receipt | None:
+        """L1's report of it, as far as it can be read, or its complaint of what its firmware left."""
+        if event.level != "L1" or event.kind not in ("ghes", "complaint"):
+            return None
+        return Receipt(witness=f"L1 {event.witness}", facts={"kind": event.kind, "text": event.text})
+
+
+def check(emulator: EmulatorCapabilities) -> None:
     """Whether L0 can inject.
 
     :raises CapabilityError: its QEMU has no such command.
     """
-    commands = {entry["name"] for entry in await qmp.execute("query-commands")}
-    if _COMMAND not in commands:
-        raise CapabilityError(f"L0's QEMU has no command {_COMMAND}", hint=_HINT)
+    if _COMMAND not in emulator.commands:
+        raise CapabilityError(f"L0's QEMU has no command {_COMMAND}", hint=_HINT, capability=CAPABILITY)
 
 
 async def inject(qmp: Qmp, record: bytes) -> None:
@@ -156,4 +171,6 @@ async def inject(qmp: Qmp, record: bytes) -> None:
     except MachineError as error:
         if "not been found" not in error.message:
             raise
-        raise CapabilityError(f"L0's QEMU has no command {_COMMAND}", hint=_HINT) from error
+        raise CapabilityError(
+            f"L0's QEMU has no command {_COMMAND}", hint=_HINT, capability=CAPABILITY
+        ) from error

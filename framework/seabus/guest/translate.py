@@ -41,24 +41,14 @@ async def translate(
     :raises MachineError: the page is not present somewhere on the way.
     """
     guest_physical = GuestPhysical(await frame(l2, pid, int(address)))
-    vmm_virtual, host_physical = await backing(guest_physical, l2_qmp=l2_qmp, l1=l1, vmm_pid=vmm_pid)
+    vmm_virtual = await gpa_to_hva(l2_qmp, guest_physical)
+    host_physical = HostPhysical(await frame(l1, vmm_pid, int(vmm_virtual)))
     return Addresses(
         guest_virtual=address,
         guest_physical=guest_physical,
         vmm_virtual=vmm_virtual,
         host_physical=host_physical,
     )
-
-
-async def backing(
-    address: GuestPhysical, *, l2_qmp: Qmp, l1: Agent, vmm_pid: int
-) -> tuple[VmmVirtual, HostPhysical]:
-    """Where the VMM, and where L1, has a physical address of L2.
-
-    :raises MachineError: it is no memory of the guest, or the VMM never touched it.
-    """
-    vmm_virtual = await _gpa_to_hva(l2_qmp, address)
-    return vmm_virtual, HostPhysical(await frame(l1, vmm_pid, int(vmm_virtual)))
 
 
 async def frame(agent: Agent, pid: int, address: int) -> int:
@@ -76,7 +66,11 @@ async def frame(agent: Agent, pid: int, address: int) -> int:
     return (frame << _PAGE_SHIFT) | (address & ((1 << _PAGE_SHIFT) - 1))
 
 
-async def _gpa_to_hva(qmp: Qmp, address: GuestPhysical) -> VmmVirtual:
+async def gpa_to_hva(qmp: Qmp, address: GuestPhysical) -> VmmVirtual:
+    """Where the VMM has a guest's physical address.
+
+    :raises MachineError: it is no memory of the guest.
+    """
     answer = await qmp.execute("human-monitor-command", {"command-line": f"gpa2hva {int(address):#x}"})
     # "Host virtual address for 0x45678000 (mach-virt.ram) is 0xffff12345000"
     found = re.search(r" is (?:0x)?([0-9a-fA-F]+)\s*$", answer)

@@ -222,7 +222,8 @@ class Victim:
                 while not loop.task.done() and not await loop.accesses():
                     pass
             yield loop
-            await loop.stop()
+            if not loop.task.cancelled():  # by whoever knows that no answer will come
+                await loop.stop()
         finally:
             loop.task.cancel()
             with contextlib.suppress(asyncio.CancelledError, MachineError):

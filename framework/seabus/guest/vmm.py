@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from seabus.machine import ports
@@ -19,15 +20,42 @@ _PACKAGED_QEMU: Final = "/usr/bin/qemu-system-aarch64"
 _FIRMWARE: Final = "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd"
 
 
-def program(config: WorldConfig) -> str:
-    """The VMM's program in L1."""
-    return OWN_QEMU if config.l1_qemu else _PACKAGED_QEMU
+@dataclass(frozen=True, kw_only=True)
+class VmmFiles:
+    """What the VMM is made of, as paths in L1."""
+
+    program: str
+    firmware: str = _FIRMWARE
+    kernel: str = f"{FILES}/l2-Image"
+    initrd: str = f"{FILES}/l2-initrd"
 
 
-def vmm_argv(config: WorldConfig, devices: Mapping[str, str], *, monitor_object: bool) -> list[str]:
+#: A character device for a port: its id, and the port's name (:mod:`seabus.machine.ports`).
+Wire = Callable[[str, str], str]
+
+
+def packed_files(config: WorldConfig) -> VmmFiles:
+    """Those of an emulated L1, which carries them in its initramfs."""
+    return VmmFiles(program=OWN_QEMU if config.l1_qemu else _PACKAGED_QEMU)
+
+
+def through_pipes(devices: Mapping[str, str]) -> Wire:
+    """Ports that are device files of L1: port name to its path."""
+    return lambda name, port: f"pipe,id={name},path={devices[port]}"
+
+
+def through_sockets(folder: str) -> Wire:
+    """Ports that are sockets in a folder of L1, named like the port."""
+    return lambda name, port: f"socket,id={name},path={folder}/{port},server=on,wait=off"
+
+
+def vmm_argv(
+    config: WorldConfig, files: VmmFiles, wire: Wire, *, monitor_object: bool, frozen: bool = False
+) -> list[str]:
     """The command line of L1's QEMU.
 
-    :param devices: port name (:mod:`seabus.machine.ports`) to its device file in L1.
+    :param frozen: the guest's state is about to be loaded into it, rather than booted.
+
     :param monitor_object: its monitors are objects; ``-mon`` would warn that it is deprecated.
     """
     monitor = (
@@ -39,7 +67,7 @@ def vmm_argv(config: WorldConfig, devices: Mapping[str, str], *, monitor_object:
     ras = "on" if config.l2_ras else "off"
     # fmt: off
     return [
-        program(config),
+        files.program,
         "-name", "seabus-l2,debug-threads=on",  # vCPU threads are told apart by name: "CPU 0/KVM"
         "-nodefaults", "-no-user-config",
         "-display", "none",
@@ -51,21 +79,22 @@ def vmm_argv(config: WorldConfig, devices: Mapping[str, str], *, monitor_object:
         "-smp", str(config.l2_cpus),
         "-m", f"{config.l2_memory_mib}M",
         *_backing(config),
-        "-bios", _FIRMWARE,                     # ACPI, and so the guest's GHES, needs UEFI
-        "-kernel", f"{FILES}/l2-Image",
-        "-initrd", f"{FILES}/l2-initrd",
+        "-bios", files.firmware,                # ACPI, and so the guest's GHES, needs UEFI
+        "-kernel", files.kernel,
+        "-initrd", files.initrd,
         "-append", append,
+        *(["-incoming", "defer"] if frozen else []),
         # QEMU's own account of every exception it puts into the guest, written into L1's trace: so it lies
         # on the same clock as the signals, and names the thread.
         "-d", "int", "-D", tracing.MARKER,
-        "-chardev", f"pipe,id=console,path={devices[ports.L2_CONSOLE]}",
+        "-chardev", wire("console", ports.L2_CONSOLE),
         "-serial", "chardev:console",
-        "-chardev", f"pipe,id=qmp,path={devices[ports.L2_QMP]}",
+        "-chardev", wire("qmp", ports.L2_QMP),
         *monitor,
         "-device", "virtio-serial-pci,id=ports",
-        "-chardev", f"pipe,id=agent,path={devices[ports.L2_AGENT]}",
+        "-chardev", wire("agent", ports.L2_AGENT),
         "-device", f"virtserialport,bus=ports.0,nr=1,chardev=agent,name={ports.L1_AGENT}",
-        "-chardev", f"pipe,id=qga,path={devices[ports.L2_QGA]}",
+        "-chardev", wire("qga", ports.L2_QGA),
         "-device", f"virtserialport,bus=ports.0,nr=2,chardev=qga,name={ports.L1_QGA}",
     ]
     # fmt: on

@@ -6,6 +6,7 @@ from __future__ import annotations
 import platform
 import shutil
 import subprocess
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,11 @@ from seabus.errors import CapabilityError, ImageError
 from seabus.images import recipe
 
 _FLAGS: Final = ("-std=gnu11", "-static", "-Os", "-s", "-Wall", "-Wextra")
+# Code without a system below it: no library, no floating point, its addresses chosen by a linker script.
+_BARE: Final = (
+    "-std=gnu11", "-static", "-Os", "-Wall", "-Wextra", "-nostdlib", "-ffreestanding", "-fno-pic",
+    "-mgeneral-regs-only", "-Wl,--build-id=none", "-Wl,-z,noexecstack",
+)  # fmt: skip
 
 
 def compiler() -> str:
@@ -27,14 +33,31 @@ def compiler() -> str:
     return name
 
 
-def build(program: str, output: Path) -> None:
+def build(program: str, output: Path, *, shared: Iterable[str] = ()) -> None:
     """Compile every C file of ``images/<program>`` into one static arm64 program.
+
+    :param shared: files of other programs in ``images`` that it needs.
+    :raises ImageError: the compiler refused; its words are in the details.
+    """
+    sources = sorted((recipe.folder() / program).glob("*.c"))
+    sources += [recipe.folder() / name for name in shared]
+    _compile(program, _FLAGS, output, sources)
+
+
+def build_payload(program: str, output: Path) -> None:
+    """Compile ``images/<program>``, bare-metal code with a linker script of its own, into an ELF file.
 
     :raises ImageError: the compiler refused; its words are in the details.
     """
-    sources = sorted(str(path) for path in (recipe.folder() / program).glob("*.c"))
+    folder = recipe.folder() / program
+    script = next(folder.glob("*.ld"))
+    sources = sorted((*folder.glob("*.S"), *folder.glob("*.c")))
+    _compile(program, (*_BARE, "-T", str(script)), output, sources)
+
+
+def _compile(program: str, flags: Sequence[str], output: Path, sources: Sequence[Path]) -> None:
     result = subprocess.run(
-        [compiler(), *_FLAGS, "-o", str(output), *sources],
+        [compiler(), *flags, "-o", str(output), *map(str, sources)],
         capture_output=True,
         text=True,
         check=False,

@@ -97,7 +97,8 @@ def _select(tree: PackageTree, table: Mapping[str, Any], folder: Path) -> Mappin
     for soname, source in tree.libraries(table["programs"].values()).items():
         _write(folder / "lib" / soname, tree.read(source))
     loader = Path(tree.interpreter(table["programs"][_PROGRAM]))
-    _write(folder / "lib" / loader.name, tree.read(f"usr{loader}"), mode=0o755)
+    place = next(place for place in (f"usr{loader}", str(loader)) if tree.has(place))
+    _write(folder / "lib" / loader.name, tree.read(place), mode=0o755)
     return {"packages": tree.packages(), "loader": loader.name}
 
 

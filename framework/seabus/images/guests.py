@@ -108,10 +108,10 @@ def _pack(tree: PackageTree, table: Mapping[str, Any], level: str, agent: bytes,
         archive.file("usr/bin/seabus-agent", agent, mode=0o755)
         for name in (*table["programs"], *table["files"]):
             archive.file(name, tree.read(name), mode=0o755)
+        for name, data in modules.collect(tree, table.get("modules", ())).items():
+            archive.file(name, data)
         for soname, source in tree.libraries(table["programs"]).items():
             archive.file(str(Path(source).with_name(soname)), tree.read(source), mode=0o755)
-        for name, data in modules.collect(tree, table["modules"]).items():
-            archive.file(name, data)
         for loader in {tree.interpreter(program) for program in table["programs"]}:
             archive.file(f"usr{loader}", tree.read(f"usr{loader}"), mode=0o755)
 

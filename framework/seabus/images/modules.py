@@ -1,78 +1,80 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Modules of the packaged kernel for an initramfs: with what they need, where modprobe looks for them."""
+"""Kernel modules of an image: those it names, what they depend on, and the index that modprobe reads.
+
+Packages are extracted without their scripts, so nobody has run depmod; busybox's modprobe asks for
+``modules.dep`` alone (busybox modutils/modprobe.c).
+"""
 
 from __future__ import annotations
 
-import gzip
 import lzma
 import re
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Iterable
+from pathlib import PurePosixPath
 from typing import Final
 
 from seabus.errors import ImageError
 from seabus.images.tree import PackageTree
 
-# Packed modules are unpacked here: whether a modprobe can do that depends on how it was built.
-_UNPACK: Final[dict[str, Callable[[bytes], bytes]]] = {
-    ".ko": bytes,
-    ".xz": lzma.decompress,
-    ".gz": gzip.decompress,
-}
+_FILE: Final = r"usr/lib/modules/[^/]+/kernel/.+\.ko(\.xz)?"
+_DEPENDS: Final = re.compile(rb"\0depends=([\w,-]*)\0")  # of the section .modinfo
 
 
 def collect(tree: PackageTree, names: Iterable[str]) -> dict[str, bytes]:
-    """Modules and all they need, with the ``modules.dep`` that tells modprobe so: path to content.
+    """Path in the image to content: the modules, uncompressed, and ``modules.dep``.
 
-    :raises ImageError: the packaged kernel has no such module.
+    A name that the kernel has built in, or lacks, is left out: what needs it is probed for when it runs.
+
+    :raises ImageError: a module depends on one that is in no package.
     """
-    paths = {_canonical(_stem(path)): path for path in tree.match(r"usr/lib/modules/.+\.ko(\.[xg]z)?")}
-    found: dict[str, bytes] = {}
-    needed: dict[str, list[str]] = {}
-    waiting = [_canonical(name) for name in names]
+    known = {_name(path): path for path in tree.match(_FILE)}
+    found: dict[str, tuple[str, bytes, list[str]]] = {}
+    waiting = [name for name in names if name in known]
     while waiting:
         name = waiting.pop()
         if name in found:
             continue
-        if name not in paths:
-            raise ImageError(
-                f"the packaged kernel has no module {name}",
-                hint="it may be built in by now: take it out of images/guests.toml, or choose another suite",
-            )
-        found[name] = _UNPACK[Path(paths[name]).suffix](tree.read(paths[name]))
-        needed[name] = depends(found[name])
-        waiting += needed[name]
-    if not found:
-        return {}
-    folder = "/".join(next(iter(paths.values())).split("/")[:4])  # usr/lib/modules/RELEASE
-    lines = (f"{name}.ko:{''.join(f' {other}.ko' for other in _closure(name, needed))}\n" for name in found)
-    files = {f"{folder}/{name}.ko": data for name, data in found.items()}
-    return {**files, f"{folder}/modules.dep": "".join(sorted(lines)).encode()}
+        if name not in known:
+            raise ImageError(f"no package in the tree has the kernel module {name}")
+        data = _uncompressed(known[name], tree.read(known[name]))
+        depends = _depends(data)
+        found[name] = (known[name].removesuffix(".xz"), data, depends)
+        waiting += depends
+    files = {path: data for path, data, _ in found.values()}
+    if found:
+        base = "/".join(next(iter(files)).split("/")[:4])
+        files[f"{base}/modules.dep"] = "".join(
+            f"{_below(path)}: {' '.join(_below(found[one][0]) for one in _all(name, found))}\n"
+            for name, (path, _, _) in sorted(found.items())
+        ).encode()
+    return files
 
 
-def depends(module: bytes) -> list[str]:
-    """The modules that a module says it needs (section ``.modinfo``; Linux scripts/mod/modpost.c)."""
-    said = re.search(rb"(?:^|\0)depends=([^\0]*)\0", module)
-    if said is None:
-        raise ImageError("a module does not say what it depends on")
-    return [_canonical(name) for name in said[1].decode().split(",") if name]
-
-
-def _closure(name: str, needed: dict[str, list[str]]) -> list[str]:
-    """In the order of modules.dep: what is loaded last comes first (Linux kmod, depmod(8))."""
+def _all(name: str, found: dict[str, tuple[str, bytes, list[str]]]) -> list[str]:
+    """All that a module depends on, the nearest first, as depmod lists them."""
     order: list[str] = []
-    for other in needed[name]:
-        for one in (other, *_closure(other, needed)):
-            if one in order:
-                order.remove(one)
+    waiting = list(found[name][2])
+    while waiting:
+        one = waiting.pop(0)
+        if one not in order:
             order.append(one)
+            waiting += found[one][2]
     return order
 
 
-def _stem(path: str) -> str:
-    return Path(path).name.split(".")[0]
+def _name(path: str) -> str:
+    return PurePosixPath(path).name.split(".")[0].replace("-", "_")
 
 
-def _canonical(name: str) -> str:
-    """One spelling: files and dependencies differ in it, and modprobe takes either."""
-    return name.replace("-", "_")
+def _below(path: str) -> str:
+    """A path in the image, from the folder that ``modules.dep`` is in."""
+    return path.split("/", 4)[4]
+
+
+def _uncompressed(path: str, data: bytes) -> bytes:
+    return lzma.decompress(data) if path.endswith(".xz") else data
+
+
+def _depends(data: bytes) -> list[str]:
+    match = _DEPENDS.search(data)
+    return [name.replace("-", "_") for name in match[1].decode().split(",") if name] if match else []

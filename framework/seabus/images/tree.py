@@ -108,7 +108,8 @@ class PackageTree:
         raise ImageError(f"no package in the tree has the library {soname}")
 
     def _library_folders(self) -> Iterator[str]:
-        yield from self.match(r"usr/lib/[a-z0-9_]+-linux-gnu")
+        # Until Debian 12 packages put some of them into /lib.
+        yield from self.match(r"(?:usr/)?lib/[a-z0-9_]+-linux-gnu")
         yield from ("usr/lib", "usr/lib64")
 
     def _resolve(self, name: str) -> tarfile.TarInfo | None:

@@ -18,6 +18,7 @@ _KIND_NAMES: Final = {
     "sea": "synchronous external abort",
     "exception": "exception put into the guest",
     "siginfo": "signal in a victim",
+    "complaint": "complaint",
     "panic": "kernel panic",
     "ended": "end of a process",
     "stuck": "process that cannot end",

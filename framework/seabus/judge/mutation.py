@@ -47,7 +47,7 @@ def mutants(expectations: Sequence[Expectation], seen: Sequence[str]) -> Iterato
                 )
         if expected.kind not in UNJUDGED:
             yield Mutant(f"{expected.name}: not expected", instead())
-        twice = dataclasses.replace(expected, name=f"{expected.name} again")
+        twice = dataclasses.replace(expected, name=f"{expected.name} again", optional=False)
         yield Mutant(f"{expected.name}: expected twice", instead(expected, twice))
         level = {"L1": "L2", "L2": "L1"}.get(expected.level, "L1")
         elsewhere = dataclasses.replace(expected, level=level)  # type: ignore[arg-type]

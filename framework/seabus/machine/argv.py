@@ -21,11 +21,16 @@ _CPU: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class Boot:
-    """A cold start: what the firmware loads."""
+    """A cold start: what the firmware loads.
+
+    :param ssh_port: a TCP port of this computer, on the loopback address, that leads to L1's port 22; the
+        machine has a network interface then. A frozen world has none.
+    """
 
     kernel: Path
     initrd: Path
     append: str
+    ssh_port: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +90,7 @@ def l0_argv(
 
         "-bios", str(firmware),                 # ACPI, and so GHES, needs UEFI
         *(_boot_words(boot) if boot else ["-incoming", "defer"]),
+        *(_network(boot.ssh_port) if boot and boot.ssh_port else []),
 
         # Our monitor is an inherited socket; the second one is for people, and always open.
         *_monitor(capabilities, "qmp", f"socket,id=qmp,fd={wiring.descriptors['qmp']}"),
@@ -115,6 +121,14 @@ def l0_argv(
 
 def _boot_words(boot: Boot) -> list[str]:
     return ["-kernel", str(boot.kernel), "-initrd", str(boot.initrd), "-append", boot.append]
+
+
+def _network(ssh_port: int) -> list[str]:
+    """A network of this machine and us alone; no boot ROM, or the firmware would try to boot from it."""
+    return [
+        *("-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{ssh_port}-:22"),
+        *("-device", "virtio-net-pci,netdev=net,romfile="),
+    ]
 
 
 def _monitor(capabilities: EmulatorCapabilities, name: str, chardev: str) -> list[str]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Sequence
@@ -12,6 +13,9 @@ from typing import Final
 from seabus.errors import CapabilityError
 
 _PROBE_SECONDS: Final = 20
+_QUESTIONS: Final = "".join(
+    json.dumps({"execute": name}) + "\n" for name in ("qmp_capabilities", "query-commands", "quit")
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,11 +25,13 @@ class EmulatorCapabilities:
     :param version: its own version line.
     :param machine: the versioned machine type that ``virt`` stands for.
     :param monitor_object: monitors are objects (``-mon`` warns that it is deprecated).
+    :param commands: of its monitor.
     """
 
     version: str
     machine: str
     monitor_object: bool
+    commands: tuple[str, ...] = ()
 
 
 def probe(command: Sequence[str]) -> EmulatorCapabilities:
@@ -45,10 +51,21 @@ def probe(command: Sequence[str]) -> EmulatorCapabilities:
         version=version,
         machine=alias.group(1),
         monitor_object="monitor-qmp" in _ask(command, "-object", "help"),
+        commands=_commands(command),
     )
 
 
-def _ask(command: Sequence[str], *arguments: str) -> str:
+def _commands(command: Sequence[str]) -> tuple[str, ...]:
+    """Of a machine without anything."""
+    nothing = ("-nodefaults", "-machine", "none", "-display", "none", "-qmp", "stdio")
+    for line in _ask(command, *nothing, said=_QUESTIONS).splitlines():
+        answer = json.loads(line).get("return")
+        if isinstance(answer, list):
+            return tuple(sorted(entry["name"] for entry in answer))
+    raise CapabilityError(f"{command[-1]} does not tell its monitor's commands", hint="run `seabus doctor`")
+
+
+def _ask(command: Sequence[str], *arguments: str, said: str = "") -> str:
     try:
         result = subprocess.run(
             [*command, *arguments],
@@ -56,7 +73,7 @@ def _ask(command: Sequence[str], *arguments: str) -> str:
             text=True,
             timeout=_PROBE_SECONDS,
             check=False,
-            stdin=subprocess.DEVNULL,
+            input=said,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CapabilityError(

@@ -8,6 +8,7 @@ import contextlib
 import resource
 import shlex
 import shutil
+import socket
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,8 @@ from typing import Final
 import psutil
 
 from seabus.errors import CapabilityError, MachineError
+from seabus.machine import keeper
+from seabus.machine.run_folder import RunFolder
 from seabus.patience import deadline
 
 _QUIT_SECONDS: Final = 5.0
@@ -30,10 +33,20 @@ class EmulatorProcess:
     :param stderr: the file that receives what the emulator says.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process, argv: Sequence[str], stderr: Path) -> None:
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        argv: Sequence[str],
+        stderr: Path,
+        *,
+        keeping: socket.socket | None = None,
+        pid: int | None = None,
+    ) -> None:
         self._process = process
         self._argv = argv
         self._stderr = stderr
+        self._keeping = keeping
+        self._pid = pid or process.pid
 
     @classmethod
     async def start(
@@ -44,24 +57,39 @@ class EmulatorProcess:
         stderr: Path,
         memory_mib: int,
         file_mib: int,
+        keepable: RunFolder | None = None,
     ) -> EmulatorProcess:
         """Start and limit an emulator.
 
         :param memory_mib: address space it may use beyond what its program needs.
         :param file_mib: the largest file it may write, so that a console cannot fill the disk.
+        :param keepable: its run folder, if it may have to outlive us (:meth:`keep`).
         :raises CapabilityError: it cannot be executed.
         """
         # First of all the tie to our life: QEMU's own `exit-with-parent` comes only after its 30 ms of
         # start-up, and whoever is killed in between leaves an emulator behind.
         argv = [_setpriv(), "--pdeathsig", "KILL", *argv]
+        descriptors = tuple(descriptors)
+        keeping, keepers = socket.socketpair() if keepable else (None, None)
+        if keepable and keepers:
+            started = keeper.command(
+                argv,
+                control=keepers.fileno(),
+                lock=keepable.lock,
+                folder=keepable.path,
+                descriptors=descriptors,
+            )
+            inherited = (*descriptors, keepers.fileno(), keepable.lock)
+        else:
+            started, inherited = argv, descriptors
         with stderr.open("ab") as output:
             try:
                 process = await asyncio.create_subprocess_exec(
-                    *argv,
+                    *started,
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
-                    pass_fds=tuple(descriptors),
+                    pass_fds=inherited,
                     start_new_session=True,  # Ctrl-C is for us; we end it in our own order
                     # Python ignores SIGXFSZ: inherited, a log at its limit is an error, not a death.
                     restore_signals=False,
@@ -70,22 +98,15 @@ class EmulatorProcess:
                 raise CapabilityError(
                     f"cannot execute {argv[0]}: {error.strerror}", hint="run `seabus doctor`"
                 ) from error
-        with contextlib.suppress(psutil.NoSuchProcess):
-            child = psutil.Process(process.pid)
-            for kind, limit in (
-                (psutil.RLIMIT_AS, (memory_mib + 6144) << 20),
-                (psutil.RLIMIT_FSIZE, file_mib << 20),
-                (psutil.RLIMIT_CORE, 0),
-                (psutil.RLIMIT_NOFILE, 256),
-            ):
-                hard = child.rlimit(kind)[1]
-                ceiling = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-                child.rlimit(kind, (ceiling, ceiling))
-        return cls(process, argv, stderr)
+        if keepers:
+            keepers.close()
+        pid = await _told(keeping) if keeping else process.pid
+        _limit(pid, memory_mib=memory_mib, file_mib=file_mib)
+        return cls(process, argv, stderr, keeping=keeping, pid=pid)
 
     @property
     def pid(self) -> int:
-        return self._process.pid
+        return self._pid
 
     @property
     def alive(self) -> bool:
@@ -115,10 +136,20 @@ class EmulatorProcess:
             details={"L0 emulator": self.last_words()},
         )
 
+    async def keep(self, seconds: float) -> None:
+        """Let it run on without us, for so long at most: it is its keeper's now."""
+        assert self._keeping is not None, "started without a keeper"
+        self._keeping.sendall(keeper.KEEP + f" {seconds}\n".encode())
+        async with deadline(_QUIT_SECONDS, "the keeper to take the emulator over"):
+            await self._process.wait()
+
     async def kill(self) -> None:
-        """End it at once and reap it; a clone has nothing to save."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        """End it at once and reap it; a clone has nothing to save. One that was kept runs on."""
+        if self._keeping:
+            self._keeping.close()  # upon which the keeper ends it, and itself
+        else:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
         async with deadline(_QUIT_SECONDS, f"the killed emulator {self.pid} to end"):
             await self._process.wait()
 
@@ -129,6 +160,30 @@ class EmulatorProcess:
             if name == "Private_Dirty":
                 return int(value.split()[0]) / 1024
         return 0.0
+
+
+async def _told(keeping: socket.socket) -> int:
+    """The emulator's pid, from its keeper."""
+    keeping.setblocking(False)
+    async with deadline(_QUIT_SECONDS, "the keeper to start the emulator"):
+        word = await asyncio.get_running_loop().sock_recv(keeping, 64)
+    if not word:
+        raise MachineError("the emulator's keeper ended", hint="see emulator.log in the artefacts")
+    return int(word)
+
+
+def _limit(pid: int, *, memory_mib: int, file_mib: int) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        child = psutil.Process(pid)
+        for kind, limit in (
+            (psutil.RLIMIT_AS, (memory_mib + 6144) << 20),
+            (psutil.RLIMIT_FSIZE, file_mib << 20),
+            (psutil.RLIMIT_CORE, 0),
+            (psutil.RLIMIT_NOFILE, 256),
+        ):
+            hard = child.rlimit(kind)[1]
+            ceiling = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+            child.rlimit(kind, (ceiling, ceiling))
 
 
 def _setpriv() -> str:

@@ -20,20 +20,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-import filelock
 import psutil
 
 from seabus import folders
 
 _LOCK: Final = "owner.lock"
 _FACTS: Final = "run.json"
-_FACT_NAMES: Final = {"owner_pid", "emulator_pid", "purpose", "started", "artefacts"}
+_FACT_NAMES: Final = {"owner_pid", "emulator_pid", "purpose", "started", "artefacts", "until"}
 _KILL_WAIT: Final = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Running:
-    """One running world, as ``seabus ps`` shows it."""
+    """One running world, as ``seabus ps`` shows it.
+
+    :param until: the moment (seconds since the epoch) when a world that was kept ends by itself, else None.
+    """
 
     name: str
     folder: Path
@@ -42,6 +44,7 @@ class Running:
     purpose: str
     started: float
     artefacts: str
+    until: float | None
 
 
 class RunFolder:
@@ -53,15 +56,18 @@ class RunFolder:
         # Made under a hidden name and renamed once locked, or a reaper could take it in between.
         newborn = self.path.with_name(f".{self.name}")
         newborn.mkdir(mode=0o700)
-        self._lock = filelock.FileLock(newborn / _LOCK)
-        self._lock.acquire(timeout=0)
+        # Not released but closed: whoever inherited it, as a keeper does, holds it on.
+        self._lock = os.open(newborn / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._facts: dict[str, Any] = {
             "owner_pid": os.getpid(),
             "emulator_pid": None,
             "purpose": purpose,
             "started": time.time(),
             "artefacts": str(artefacts or ""),
+            "until": None,
         }
+        self._given_away = False
         newborn.rename(self.path)
         self._write()
 
@@ -81,18 +87,44 @@ class RunFolder:
         self._facts["emulator_pid"] = pid
         self._write()
 
+    @property
+    def lock(self) -> int:
+        """The locked file, for who is to hold it on."""
+        return self._lock
+
+    def give_away(self, owner_pid: int, *, purpose: str, until: float) -> None:
+        """The folder is somebody else's from now on, who inherited :attr:`lock`."""
+        self._facts |= {"owner_pid": owner_pid, "purpose": purpose, "until": until}
+        self._write()
+        self._given_away = True
+
     def close(self) -> None:
-        # Hidden first: nobody must find a folder whose lock is gone already.
-        grave = self.path.with_name(f".{self.name}")
-        with contextlib.suppress(OSError):
-            self.path.rename(grave)
-        shutil.rmtree(grave, ignore_errors=True)
-        self._lock.release()
+        if not self._given_away:
+            bury(self.path)
+        os.close(self._lock)
 
     def _write(self) -> None:
         temporary = self.path / f".{_FACTS}"
         temporary.write_text(json.dumps(self._facts))
         temporary.replace(self.path / _FACTS)
+
+
+def ways_in(folder: Path) -> list[str]:
+    """How a person looks into a running world, as shell commands with their meaning."""
+    return [
+        f"L1's console: socat -,raw,echo=0,escape=0x1d UNIX-CONNECT:{folder}/console.sock"
+        "   (Enter: a shell; Ctrl-]: leave)",
+        f"L0's monitor: socat - UNIX-CONNECT:{folder}/qmp.sock",
+    ]
+
+
+def bury(folder: Path) -> None:
+    """Remove a folder whose lock is still held."""
+    # Hidden first: nobody must find a folder whose lock is gone already.
+    grave = folder.with_name(f".{folder.name}")
+    with contextlib.suppress(OSError):
+        folder.rename(grave)
+    shutil.rmtree(grave, ignore_errors=True)
 
 
 def running() -> list[Running]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from seabus.errors import DeadlineError
@@ -21,9 +21,14 @@ Kind = Literal[
     "memory_failure",  # memory_failure() dealt with a page
     "sigbus",  # the kernel sent SIGBUS to a task
     "moved",  # a page's content lies in another frame now
+    "frame",  # what a kernel says of a page frame
+    "answer",  # the VMM did what its monitor was asked to do, or refused
+    "migrated",  # a migration ended
+    "booted",  # a machine lives anew
     "sea",  # the kernel took a synchronous external abort
     "exception",  # the VMM put an exception into the guest
     "siginfo",  # a victim's handler got a signal
+    "complaint",  # a kernel finds fault with its firmware, or a VMM with what it has to do
     "trouble",  # an oops, warning or stall
     "panic",  # a kernel gave up
     "ended",  # a process that others live in is gone
@@ -64,6 +69,13 @@ class Recorder:
     def add(self, event: Event) -> None:
         self.events.append(event)
         self._grown.set()
+
+    def shift(self, level: Level, by_ns: int) -> None:
+        """Move the events of a level to another clock of it."""
+        self.events = [
+            replace(event, clock_ns=event.clock_ns + by_ns) if event.level == level else event
+            for event in self.events
+        ]
 
     async def until(
         self, wanted: Callable[[Event], bool], *, within: float, what: str, start: int = 0

@@ -17,6 +17,15 @@ INSTANCE: Final = "/sys/kernel/tracing/instances/seabus"
 PIPE: Final = f"{INSTANCE}/trace_pipe"
 MARKER: Final = f"{INSTANCE}/trace_marker"
 
+#: The functions that are probed, and what is fetched of each: the syndrome of an external abort; and what
+#: `signal_generate` leaves out of a SIGBUS for a memory error.
+PROBES: Final = {
+    "do_sea": "far=%x0 esr=%x1",
+    "force_sig_mceerr": "code=%x0:s32 address=%x1 lsb=%x2:s16",
+    "send_sig_mceerr": "code=%x0:s32 address=%x1 lsb=%x2:s16",
+}
+_PROBED: Final = "\n".join(f"{function} {arguments}" for function, arguments in PROBES.items())
+
 # Linux moved the event from `ras` to a trace system of its own in 6.19: whichever is there is used.
 SET_UP: Final = f"""
 set -u
@@ -29,9 +38,13 @@ echo 1 > events/printk/console/enable || exit 13
 if [ -d events/memory_failure/memory_failure_event ]; then system=memory_failure; else system=ras; fi
 echo 1 > events/$system/memory_failure_event/enable || exit 14
 cd /sys/kernel/tracing
-grep -q '^p:seabus/do_sea ' kprobe_events 2>/dev/null ||
-    echo 'p:seabus/do_sea do_sea far=%x0 esr=%x1' >> kprobe_events || exit 15
-echo 1 > {INSTANCE}/events/seabus/do_sea/enable || exit 16
+while read -r function arguments; do
+    grep -q "^p:seabus/$function " kprobe_events 2>/dev/null ||
+        echo "p:seabus/$function $function $arguments" >> kprobe_events || exit 15
+    echo 1 > {INSTANCE}/events/seabus/$function/enable || exit 16
+done <<END
+{_PROBED}
+END
 echo $system
 """
 
@@ -41,8 +54,8 @@ _REASONS: Final = {
     12: "the event signal:signal_generate is missing",
     13: "the event printk:console is missing",
     14: "there is no memory_failure_event (CONFIG_MEMORY_FAILURE, CONFIG_RAS)",
-    15: "a kprobe on do_sea is refused (CONFIG_KPROBE_EVENTS)",
-    16: "the kprobe on do_sea cannot be enabled",
+    15: f"a kprobe on one of {', '.join(PROBES)} is refused (CONFIG_KPROBE_EVENTS)",
+    16: "a kprobe of ours cannot be enabled",
 }
 
 

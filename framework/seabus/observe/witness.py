@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from seabus.arch import kernel_text, trace
-from seabus.arch.kernel_text import MemoryFailure, Unpoison
-from seabus.arch.trace import LostEvents, MemoryFailureEvent, SeaProbe, SignalGenerate, TraceLine
+from seabus.arch.trace import LostEvents, MceProbe, MemoryFailureEvent, SeaProbe, SignalGenerate, TraceLine
 from seabus.channel.agent import Agent
 from seabus.machine.transcript import Transcript
 from seabus.observe import tracing
@@ -21,7 +20,9 @@ from seabus.observe.last_words import ghes_fields
 from seabus.patience import STEP
 
 _BARRIER: Final = "seabus barrier"
-_WATCHED: Final = (b" signal_generate: ", b" memory_failure_event: ", b" do_sea: ")
+_WATCHED: Final = tuple(
+    f" {name}: ".encode() for name in ("signal_generate", "memory_failure_event", *tracing.PROBES)
+)
 # QEMU target/arm/helper.c, arm_log_exception() and what follows it in arm_cpu_do_interrupt().
 _EXCEPTION: Final = {
     "what": re.compile(r"Taking exception (\d+) \[(.+)\] on CPU (\d+)"),
@@ -45,6 +46,7 @@ class TraceWitness:
         self._partial = b""
         self._ghes = kernel_text.GhesTextParser()
         self._exceptions: dict[int, dict[str, Any]] = {}  # by thread: vCPUs write in turn
+        self._mce: dict[int, MceProbe] = {}  # by the thread that sends; its signal follows
         self._last_ns = 0
         self._barriers = itertools.count(1)
 
@@ -106,7 +108,10 @@ class TraceWitness:
                 page_type=failure.page_type,
                 result=failure.result,
             )
+        elif mce := MceProbe.of(line):
+            self._mce[line.pid] = mce
         elif signal := SignalGenerate.of(line):
+            mce = self._mce.pop(line.pid, None)
             yield self._event(
                 line,
                 "trace",
@@ -115,10 +120,12 @@ class TraceWitness:
                 comm=signal.comm,
                 tid=signal.pid,
                 result=signal.result,
+                address=mce.address if mce else None,
+                lsb=mce.lsb if mce else None,
             )
         elif sea := SeaProbe.of(line):
             yield self._event(line, "kprobe", "sea", esr=sea.esr, far=sea.far, tid=line.pid)
-        elif line.event in ("signal_generate", "memory_failure_event", "do_sea"):
+        elif line.event in ("signal_generate", "memory_failure_event", *tracing.PROBES):
             self._lost(f"a {line.event} that cannot be read: {line.text}")
         elif line.event == "tracing_mark_write":
             yield from self._read_mark(line)
@@ -130,8 +137,10 @@ class TraceWitness:
             yield self._event(line, "kernel-log", "ghes", **ghes_fields(record))
         elif trouble := kernel_text.find_trouble(text):
             yield self._event(line, "kernel-log", "trouble", what=trouble)
-        elif (told := kernel_text.parse_page_event(text)) and isinstance(told, MemoryFailure | Unpoison):
-            yield self._event(line, "kernel-log", "note", pfn=told.pfn, said=told.text)
+        elif failure := kernel_text.parse_memory_failure(text):
+            yield self._event(line, "kernel-log", "note", pfn=failure.pfn)
+        elif complaint := kernel_text.parse_firmware_complaint(text):
+            yield self._event(line, "kernel-log", "complaint", what=complaint.text)
 
     def _read_mark(self, line: TraceLine) -> Iterator[Event]:
         """A mark: a barrier of ours, or a line of the VMM's exception log."""

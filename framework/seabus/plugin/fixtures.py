@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
+from seabus.plugin import keep, lab
+from seabus.plugin.evidence import SESSION, VERSIONS, new_folder
 from seabus.plugin.options import world_config
 
 if TYPE_CHECKING:
@@ -19,14 +20,9 @@ if TYPE_CHECKING:
     from seabus.session.outcome import Outcome
     from seabus.session.session import Machine, Session, SessionVictim
     from seabus.world.freeze import Frozen
-    from seabus.world.world import World
+    from seabus.world.world import EmulatedWorld
 
 _T = TypeVar("_T")
-#: Properties of a test, in JUnit too.
-ARTEFACTS: Final = "seabus_artefacts"
-#: Where a test's session is found again when its outcome is reported.
-SESSION: Final = pytest.StashKey["Session"]()
-VERSIONS: Final = pytest.StashKey[dict[str, str]]()
 
 
 def frozen_world(config: WorldConfig, artefacts: Path) -> Frozen:
@@ -35,33 +31,6 @@ def frozen_world(config: WorldConfig, artefacts: Path) -> Frozen:
     from seabus.world import template
 
     return template.ensure(config, store=Store(), artefacts=artefacts, say=lambda _: None)
-
-
-def artefact_folder(request: pytest.FixtureRequest, temporary: pytest.TempPathFactory) -> Path:
-    """A folder of the test's own, noted in its properties."""
-    name = re.sub(r"[^\w.-]+", "-", request.node.name)[:80].strip("-")
-    chosen: Path | None = request.config.option.seabus_artefacts
-    if chosen is None:
-        folder = temporary.mktemp(f"seabus-{name}", numbered=True)
-    else:
-        chosen.mkdir(parents=True, exist_ok=True)
-        folder = _numbered(chosen.absolute(), name)
-    if isinstance(request.node, pytest.Item):
-        request.node.user_properties.append((ARTEFACTS, str(folder)))
-    return folder
-
-
-def _numbered(root: Path, name: str) -> Path:
-    """Workers choose at the same time: making the folder is what decides."""
-    number = 0
-    while True:
-        folder = root / (f"{name}-{number}" if number else name)
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            number += 1
-        else:
-            return folder
 
 
 @pytest.fixture
@@ -75,24 +44,47 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="module")
 def warm_world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    """A world shared by the tests of a module, for looking only: nobody may inject anything into it."""
+    """A world shared by the tests of a module, for looking only: an injection is a usage error."""
     for session in _session(request, tmp_path_factory):
-        session.stage.injecting = False
+        session.looking_only = True
         yield session
 
 
 def _session(request: pytest.FixtureRequest, temporary: pytest.TempPathFactory) -> Iterator[Session]:
-    from seabus.session import needs
     from seabus.session.session import Session
+    from seabus.world import needs
 
-    folder = artefact_folder(request, temporary)
-    frozen = frozen_world(world_config(request.node, request.config), folder)
+    folder = new_folder(request, temporary)
     injecting = not request.config.option.seabus_negative_control
-    with Session.open(frozen, artefacts=folder, purpose="pytest", injecting=injecting) as session:
+    if request.config.option.seabus_lab is not None:
+        yield from _lab_session(request, folder, injecting=injecting)
+        return
+    frozen = frozen_world(world_config(request.node, request.config), folder)
+    opened = Session.open(
+        frozen,
+        artefacts=folder,
+        purpose="pytest",
+        injecting=injecting,
+        keepable=request.config.option.seabus_keep,
+    )
+    with opened as session:
         request.node.stash[SESSION] = session
         request.node.stash[VERSIONS] = dict(frozen.notes["versions"])
         wanted = [name for marker in request.node.iter_markers("seabus_needs") for name in marker.args]
         session.run(needs.require(session.world, wanted))
+        yield session
+        keep.if_failed(request, session)
+
+
+def _lab_session(request: pytest.FixtureRequest, folder: Path, *, injecting: bool) -> Iterator[Session]:
+    """A guest of the test's own on this worker's lab host."""
+    wanted = [name for marker in request.node.iter_markers("seabus_needs") for name in marker.args]
+    config = world_config(request.node, request.config)
+    opened = lab.bench(request.config).session(config, wanted, artefacts=folder, injecting=injecting)
+    with opened as session:
+        request.node.stash[SESSION] = session
+        request.node.stash[VERSIONS] = dict(session.world.notes["versions"])
+        request.node.user_properties.append((lab.HOST, session.world.notes["versions"]["lab_host"]))
         yield session
 
 
@@ -147,7 +139,7 @@ class Worlds:
 
         return frozen_world(config or Config(), self.artefacts)
 
-    def run(self, play: Callable[[World], Awaitable[_T]], config: WorldConfig | None = None) -> _T:
+    def run(self, play: Callable[[EmulatedWorld], Awaitable[_T]], config: WorldConfig | None = None) -> _T:
         """Clone a world, await ``play(world)`` in it, end the world; the coroutine's result."""
         from seabus.world import restore
 
@@ -163,4 +155,4 @@ class Worlds:
 @pytest.fixture
 def seabus_worlds(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Worlds:
     """Fresh worlds for one test, with an artefact folder of the test's own."""
-    return Worlds(artefact_folder(request, tmp_path_factory))
+    return Worlds(new_folder(request, tmp_path_factory))

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a user may say to the plugin, and what it says first."""
+"""What a user may say to the plugin."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,13 +11,10 @@ import pytest
 
 from seabus.errors import UsageError
 from seabus.machine.config import WorldConfig
+from seabus.plugin import keep, lab
 
 _WORLD: Final = "seabus_world"
 _PREFIX: Final = "--seabus-"
-#: Memory a worker with one clone needs, and what is left to everybody else, in MiB.
-_WORKER_MIB: Final = 500
-_SPARE_MIB: Final = 2048
-_NO_IMAGES: Final = "seabus: no images yet; the first test that needs a world builds them"
 
 _MARKERS: Final = (
     "seabus(**world): what the test's world is made of, as l2_cpus=2 (seabus.machine.config.WorldConfig)",
@@ -57,6 +53,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DIR",
         help="keep the evidence of each test in a folder there",
     )
+    keep.add_options(group)
+    lab.add_options(group)
     for field in dataclasses.fields(WorldConfig):
         group.addoption(
             f"{_PREFIX}{field.name.replace('_', '-')}",
@@ -74,42 +72,27 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.dist = "no"  # listing needs no workers
 
 
-def pytest_report_header() -> str:
-    """Emulator, kernels and what they can do, from the images that are there; nothing is built for this."""
-    from seabus import folders
-    from seabus.errors import SeabusError
-    from seabus.images import emulator, guests
-    from seabus.images.store import Store
-
-    if not folders.has_cache():
-        return _NO_IMAGES
-    try:
-        store = Store()
-        found, kernels = emulator.find(store), guests.find(store)
-    except (SeabusError, OSError) as error:
-        return f"seabus: {error}"
-    if found is None or kernels is None:
-        return _NO_IMAGES
-    parts = f"L0 QEMU {found.version}; L1, L2 Linux {kernels.kernel_version}"
-    return f"seabus: {parts}; records, poison, KVM nvhe and vhe"
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """``-n auto``: as many workers as there are cores, and memory for their clones."""
-    del config
-    import psutil
-
-    free_mib = psutil.virtual_memory().available >> 20
-    cores = len(os.sched_getaffinity(0))
-    return int(max(1, min(cores, (free_mib - _SPARE_MIB) // _WORKER_MIB)))
-
-
 def world_config(node: pytest.Item | pytest.Collector, config: pytest.Config) -> WorldConfig:
     """The configuration of a test's world: ini, then options, then markers from the outermost in.
 
     :raises UsageError: an unknown name or a value that is none.
     """
+    chosen = _common(config)
+    for marker in reversed(list(node.iter_markers("seabus"))):
+        for name, value in marker.kwargs.items():
+            chosen[name] = _value(name, value) if isinstance(value, str) else _named(name, value)
+    return WorldConfig(**chosen)
+
+
+def common_config(config: pytest.Config) -> WorldConfig:
+    """The configuration of a world of which its test says nothing.
+
+    :raises UsageError: an unknown name or a value that is none.
+    """
+    return WorldConfig(**_common(config))
+
+
+def _common(config: pytest.Config) -> dict[str, Any]:
     chosen: dict[str, Any] = {}
     for line in config.getini(_WORLD):
         name, equals, value = line.partition("=")
@@ -120,11 +103,12 @@ def world_config(node: pytest.Item | pytest.Collector, config: pytest.Config) ->
         text = getattr(config.option, f"seabus_{field.name}")
         if text is not None:
             chosen[field.name] = _value(field.name, text)
-    for marker in reversed(list(node.iter_markers("seabus"))):
-        for name in marker.kwargs:
-            _field(name)
-        chosen |= marker.kwargs
-    return WorldConfig(**chosen)
+    return chosen
+
+
+def _named(name: str, value: object) -> object:
+    _field(name)
+    return value
 
 
 def _field(name: str) -> dataclasses.Field[Any]:

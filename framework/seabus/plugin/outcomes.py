@@ -3,20 +3,22 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Generator
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from seabus.errors import CapabilityError, SeabusError
 from seabus.judge.verdict import Judgement, NotAsExpectedError, Verdict
-from seabus.plugin.fixtures import ARTEFACTS, SESSION, VERSIONS
+from seabus.machine.run_folder import ways_in
+from seabus.plugin import evidence
+from seabus.plugin.evidence import SESSION, VERDICT
 
-#: The property that tells the verdict.
-VERDICT: Final = "seabus_verdict"
+#: Where a test's error is found again once it has ended.
+ERROR: Final = pytest.StashKey[BaseException | None]()
+#: What pytest-timeout says when it ends a test by a signal.
+_TIMED_OUT: Final = "from pytest-timeout"
 _SHOWN: Final = {
     Verdict.ERROR: ("error", "E", "ERROR"),
     Verdict.UNKNOWN: ("unknown", "U", ("UNKNOWN", {"yellow": True})),
@@ -50,28 +52,33 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add the verdict, and say where the evidence of a test that did not pass lies."""
     report = yield
-    session = item.stash.get(SESSION, None)
+    session = evidence.session_of(item)
     error = call.excinfo.value if call.excinfo else None
-    if report.when == "call" and session is not None:
-        verdict = _verdict(error, session.outcome.judgement if session.outcome else None)
+    if error is not None:
+        item.stash[ERROR] = error
+    if (report.when == "call" and session is not None) or (report.when != "call" and _ours(error)):
+        verdict = _verdict(error, session.outcome.judgement if session and session.outcome else None)
         _note(item, report, verdict)
-        _write_result(item, error)
-    elif report.when != "call" and isinstance(error, SeabusError):
-        _note(item, report, _verdict(error, None))
-    folder = dict(item.user_properties).get(ARTEFACTS)
+        evidence.write_result(item, verdict, error)
     if report.failed:
+        item.stash[evidence.FAILED] = True
         if isinstance(error, SeabusError):
             report.sections.extend(_evidence(error))
-        if folder:
+        if folder := evidence.folder_of(item):
             report.sections.append(("seabus artefacts", str(folder)))
     return report
 
 
+def _ours(error: BaseException | None) -> bool:
+    """Whether a set-up or an end went wrong in Seabus, or for want of something."""
+    return isinstance(error, SeabusError) or isinstance(getattr(error, "__context__", None), CapabilityError)
+
+
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, Any] | None:
     """A failed test whose verdict is `error` or `unknown` is called so, and counted so."""
-    if report.when != "call" or not report.failed:
+    if report.when in ("setup", "teardown") or not report.failed:
         return None
-    verdict = dict(report.user_properties).get(VERDICT)
+    verdict = dict(getattr(report, "user_properties", ())).get(VERDICT)  # a collector has none
     return next((shown for kind, shown in _SHOWN.items() if verdict == str(kind)), None)
 
 
@@ -81,21 +88,25 @@ def pytest_exception_interact(node: pytest.Item | pytest.Collector, report: pyte
     del report
     if not isinstance(node, pytest.Item) or not node.config.option.usepdb:
         return
-    if (session := node.stash.get(SESSION, None)) is not None:
-        folder = session.world.run_folder
+    from seabus.world.world import EmulatedWorld
+
+    session = node.stash.get(SESSION, None)
+    if session is not None and isinstance(session.world, EmulatedWorld):
         with node.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            pid = session.world.process.pid
             sys.stderr.write(
-                "\nseabus: the world is up until you leave the debugger"
-                f" (emulator {session.world.process.pid})\n"
-                f"  L1's console: socat -,raw,echo=0,escape=0x1d UNIX-CONNECT:{folder}/console.sock\n"
-                f"  L0's monitor: socat - UNIX-CONNECT:{folder}/qmp.sock\n"
+                f"\nseabus: the world is up until you leave the debugger (emulator {pid})\n"
+                + "".join(f"  {way}\n" for way in ways_in(session.world.run_folder))
             )
 
 
 def _note(item: pytest.Item, report: pytest.TestReport, verdict: Verdict) -> None:
     """On this report for the terminal, and on the item for JUnit, which reads the last report's."""
-    report.user_properties.append((VERDICT, str(verdict)))
-    item.user_properties.append((VERDICT, str(verdict)))
+    told = [(VERDICT, str(verdict))]
+    if folder := evidence.folder_of(item):
+        told.append((evidence.ARTEFACTS, str(folder)))
+    report.user_properties += told
+    item.user_properties += told
 
 
 def _verdict(error: BaseException | None, judgement: Judgement | None) -> Verdict:
@@ -107,24 +118,9 @@ def _verdict(error: BaseException | None, judgement: Judgement | None) -> Verdic
         return Verdict.SKIP
     if isinstance(error, SeabusError):
         return Verdict.UNKNOWN if error.exit_code == 4 else Verdict.ERROR
+    if _TIMED_OUT in str(error):
+        return Verdict.ERROR  # a deadline of the user's: it says nothing of the system under test
     return Verdict.FAIL if isinstance(error, AssertionError | pytest.fail.Exception) else Verdict.ERROR
-
-
-def _write_result(item: pytest.Item, error: BaseException | None) -> None:
-    """The result file, as `seabus run` writes it."""
-    from seabus.report import result
-
-    session = item.stash[SESSION]
-    folder = Path(str(dict(item.user_properties)[ARTEFACTS]))
-    versions = item.stash[VERSIONS]
-    if session.outcome is not None:
-        found = result.of_outcome(session.outcome, versions=versions, artefacts=folder)
-    elif isinstance(error, SeabusError):
-        found = result.of_error(error, versions=versions, artefacts=folder)
-    else:
-        return
-    found["test"] = item.nodeid
-    (folder / "result.json").write_text(json.dumps(found, indent=1, default=str) + "\n")
 
 
 def _evidence(error: SeabusError) -> list[tuple[str, str]]:

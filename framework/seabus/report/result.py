@@ -46,13 +46,16 @@ def of_outcome(outcome: Outcome, *, versions: Mapping[str, str], artefacts: Path
     }
 
 
-def of_error(error: SeabusError, *, versions: Mapping[str, str], artefacts: Path) -> dict[str, Any]:
-    """The result of a run that could not be judged; the same fields, empty."""
-    verdict = Verdict.UNKNOWN if error.exit_code == 4 else Verdict.ERROR
+def of_error(error: SeabusError | None, *, versions: Mapping[str, str], artefacts: Path) -> dict[str, Any]:
+    """The result of a run that could not be judged; the same fields, empty.
+
+    :param error: why; None if the run simply ended.
+    """
+    verdict = Verdict.UNKNOWN if error is None or error.exit_code == 4 else Verdict.ERROR
     return {
         "schema": SCHEMA,
         "verdict": str(verdict),
-        "reason": error.message,
+        "reason": error.message if error else "ended without a verdict",
         "findings": [],
         "fault": None,
         "receipt": None,
@@ -65,7 +68,7 @@ def of_error(error: SeabusError, *, versions: Mapping[str, str], artefacts: Path
         "seconds": {},
         "versions": {"seabus": seabus.__version__, **versions},
         "artefacts": str(artefacts),
-        "error": as_json(error),
+        "error": as_json(error) if error else None,
     }
 
 

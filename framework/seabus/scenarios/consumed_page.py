@@ -21,7 +21,7 @@ from typing import Literal
 
 from seabus.arch.esr import qemu_sea_esr
 from seabus.chains import guest, host
-from seabus.faults.record import MemoryRecord
+from seabus.faults.fault import Fault
 from seabus.guest.translate import Addresses
 from seabus.guest.victim import Victim
 from seabus.judge.expectation import Expectation
@@ -41,20 +41,20 @@ async def run(world: World, *, inject: bool = True, access: Access = "read") -> 
     async with Stage.open(world, injecting=inject) as stage:
         victim = await stage.victim()
         page = await stage.locate(victim)
-        record = MemoryRecord(address=page.host_physical)
-        if await stage.inject(record):
+        fault = world.fault_at(page.host_physical)
+        if await stage.inject(fault):
             await stage.until("L1", "memory_failure", pfn=page.host_physical.pfn)
             await stage.touch(victim, op=access)
         elif not inject:
             await stage.touch(victim, op=access)
-        return await stage.finish(expectations(record, page, victim, world))
+        return await stage.finish(expectations(fault, page, victim, world))
 
 
-def expectations(record: MemoryRecord, page: Addresses, victim: Victim, world: World) -> list[Expectation]:
+def expectations(fault: Fault, page: Addresses, victim: Victim, world: World) -> list[Expectation]:
     """The chain above, with every value that is known beforehand."""
     esr = qemu_sea_esr(from_el0=True)
     return [
-        host.reports(record),
+        *host.announces(fault),
         *host.loses_page(page, vmm_pid=world.vmm_pid),
         *host.stops_vcpu(esr=esr, l2_cpus=world.config.l2_cpus),
         *guest.takes_abort(page, victim, esr=esr),

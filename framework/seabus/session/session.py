@@ -24,8 +24,10 @@ from typing import Any, TypeVar
 from seabus.arch.addresses import GuestPhysical, GuestVirtual, HostPhysical
 from seabus.channel.agent import Agent
 from seabus.channel.interface import CommandResult
-from seabus.errors import MachineError, NoVerdictError
+from seabus.errors import MachineError, NoVerdictError, UsageError
+from seabus.faults.deed import Deed
 from seabus.faults.fault import Fault, Receipt
+from seabus.guest.blocks import Block, own_blocks
 from seabus.guest.page_flags import page_flags
 from seabus.guest.translate import Addresses
 from seabus.guest.victim import Touch, Victim
@@ -35,9 +37,10 @@ from seabus.machine.config import WorldConfig
 from seabus.observe.events import Event, Kind, Level
 from seabus.observe.story import Story
 from seabus.patience import ANSWER, STEP
-from seabus.session import looks
+from seabus.session import commands, life, stuck
 from seabus.session.outcome import Outcome
 from seabus.session.stage import Stage
+from seabus.session.vmm import SessionVmm
 from seabus.world import restore
 from seabus.world.freeze import Frozen
 from seabus.world.world import World
@@ -53,26 +56,47 @@ class Session:
         self.stage = stage
         self.host = Machine(self, stage.world.l1)
         self.guest = Machine(self, stage.world.l2)
+        #: Others look at this world as well: nothing may be injected.
+        self.looking_only = False
+        self.vmm = SessionVmm(self)
         #: What the last :meth:`expect` came to.
         self.outcome: Outcome | None = None
 
     @classmethod
     @contextlib.contextmanager
     def open(
-        cls, frozen: Frozen, *, artefacts: Path, purpose: str, injecting: bool = True
+        cls,
+        frozen: Frozen,
+        *,
+        artefacts: Path,
+        purpose: str,
+        injecting: bool = True,
+        keepable: bool = False,
     ) -> Iterator[Session]:
         """Clone a world and watch it while the body runs.
 
         To be called in a thread that lives as long as the body: the emulator ends with it.
 
         :param injecting: False makes it a negative control: injections are not made.
+        :param keepable: its world may be kept (:meth:`EmulatedWorld.keep`).
+        """
+        opening = restore.cloned(frozen, artefacts=artefacts, purpose=purpose, keepable=keepable)
+        with cls.over(opening, injecting=injecting) as session:
+            yield session
+
+    @classmethod
+    @contextlib.contextmanager
+    def over(
+        cls, opening: contextlib.AbstractAsyncContextManager[World], *, injecting: bool = True
+    ) -> Iterator[Session]:
+        """Watch a world of any kind while the body runs.
+
+        :param opening: gives the world, and ends it.
         """
         with asyncio.Runner() as runner:
             stack = contextlib.AsyncExitStack()
             try:
-                world = runner.run(
-                    stack.enter_async_context(restore.cloned(frozen, artefacts=artefacts, purpose=purpose))
-                )
+                world = runner.run(stack.enter_async_context(opening))
                 stage = runner.run(stack.enter_async_context(Stage.open(world, injecting=injecting)))
                 yield cls(runner, stage)
             finally:
@@ -101,27 +125,22 @@ class Session:
         """A process that owns memory, in the guest or (L1) beside the VMM."""
         return SessionVictim(self, self.run(self.stage.victim(level=level, **options)))
 
-    def backing(self, address: GuestPhysical) -> HostPhysical:
-        """The page of L1 behind a physical address of the guest."""
-        return self.run(self.stage.backing(address))
-
-    def look(self, address: GuestPhysical | HostPhysical) -> frozenset[str]:
-        """The flags of a page frame by now (/proc/kpageflags); whether it is poisoned is an event."""
-        return self.run(looks.frame_is(self.stage, address))
-
-    def command(self, *argv: str, level: Level = "L2") -> CommandResult:
-        """Run a command; how it ended is an event, where :meth:`Machine.run` leaves no trace."""
-        return self.run(looks.runs(self.stage, level, *argv))
-
     def inject(self, fault: Fault) -> Receipt | None:
         """Put a fault in, and return when it has landed; None in a negative control.
 
         :raises MachineError: the fault was lost: nobody reported it.
+        :raises UsageError: the world is shared.
         """
+        if self.looking_only:
+            raise UsageError("this world is shared, and for looking only", hint="inject into a `world`")
         receipt = self.run(self.stage.inject(fault))
         if receipt is None and self.stage.injecting:
             self._judge(())
         return receipt
+
+    def fault_at(self, address: HostPhysical) -> Fault:
+        """The usual way to break a page of the host: a firmware record where it is emulated."""
+        return self.world.fault_at(address)
 
     def until(
         self,
@@ -136,6 +155,52 @@ class Session:
         None if it does not come (that is for the judge), or if nothing was injected.
         """
         return self.run(self.stage.until(level, kind, within=within, **fields))
+
+    @contextlib.contextmanager
+    def looping(self, *victims: SessionVictim, op: str = "read") -> Iterator[None]:
+        """While the body runs all of these touch without a pause; what ends each is in the story then."""
+        stack = contextlib.AsyncExitStack()
+        whose = [one.victim for one in victims]
+        self.run(stack.enter_async_context(self.stage.looping(whose, op=op)))
+        try:
+            yield
+        finally:
+            self.run(stack.aclose())
+
+    def command(self, *argv: str, level: Level = "L2") -> CommandResult | None:
+        """Run a command; how it ended is an event, where :meth:`Machine.run` leaves no trace."""
+        return self.run(commands.run(self.stage, level, *argv))
+
+    def ask_vmm(self, command: str, **arguments: object) -> Any:  # noqa: ANN401 - the command's schema
+        """Ask the VMM's monitor: its answer, None if it refuses or dies of it; all of that is judged."""
+        return self.run(life.ask(self.stage, command, arguments))
+
+    def migrate(self, uri: str) -> None:
+        """Migrate the guest away, and let it run on here; whether it went is judged."""
+        self._after_a_fault(life.migrate(self.stage, uri))
+
+    def reset_guest(self) -> None:
+        """Press the guest's reset button, and wait for its next life. Victims end with this one."""
+        self._after_a_fault(life.reset(self.stage))
+
+    def restart_vmm(self) -> None:
+        """End the VMM, start another one, and wait for its guest."""
+        self._after_a_fault(life.restart(self.stage))
+
+    def look_at_frame(self, page: HostPhysical | GuestPhysical) -> None:
+        """What its kernel says of a page frame; it is judged."""
+        self._after_a_fault(life.look_at_frame(self.stage, page))
+
+    def look_behind(self, page: Addresses) -> None:
+        """Whether a page of the guest lies in another page frame now; it is judged."""
+        self._after_a_fault(life.look_behind(self.stage, page))
+
+    def _after_a_fault(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Not in a negative control: there would be nothing to survive, and to wait for."""
+        if self.stage.injecting:
+            self.run(coroutine)
+        else:
+            coroutine.close()
 
     def settle(self, seconds: float) -> None:
         """Leave the world alone for a while: what comes late is seen, and judged, as well."""
@@ -214,6 +279,10 @@ class SessionVictim:
         return self.victim.tid
 
     @property
+    def pid(self) -> int:
+        return self.victim.pid
+
+    @property
     def address(self) -> GuestVirtual:
         return self.victim.address
 
@@ -230,22 +299,42 @@ class SessionVictim:
         """The page of L1 at an offset of a victim of L1."""
         return self._session.run(self._session.stage.host_page(self.victim, offset=offset))
 
+    def moves(self, offset: int = 0) -> None:
+        """Wait until the page lies elsewhere, if somebody moves it; that it did is an event."""
+        self._session.run(self._session.stage.moves(self.victim, offset=offset))
+
     def locate(self, offset: int = 0) -> Addresses:
         """The page at an offset as it is now; that it has moved is an event."""
         self._pages[offset] = self._session.run(self._session.stage.locate(self.victim, offset=offset))
         return self._pages[offset]
 
+    def blocks(self, size: int) -> list[Block]:
+        """The aligned blocks of so many bytes of its machine's memory that are all its own."""
+        return self._session.run(own_blocks(self.victim, size))
+
     def partner(self, **options: Any) -> SessionVictim:  # noqa: ANN401 - Victim.partner's
-        """Another process with the same memory."""
+        """Another process that has the same memory."""
         return SessionVictim(self._session, self._session.run(self.victim.partner(**options)))
 
-    def hears(self, count: int = 1) -> None:
-        """Add to the story what its handler got without a touch of its own, once it got ``count`` in all."""
-        self._session.run(looks.hears(self._session.stage, self.victim, count))
+    def hear(self, count: int = 1) -> None:
+        """Note the signals that it gets while it touches nothing, once there have been so many in all."""
+        self._session.run(self._session.stage.hear(self.victim, count=count))
+
+    def strike(self, op: str, **access: Any) -> Receipt | None:  # noqa: ANN401 - Victim.touch's
+        """Let it do what is itself the fault; nothing in a negative control."""
+        stage = self._session.stage
+        return self._session.inject(
+            Deed(
+                level=stage.level_of(self.victim),
+                op=access.get("advice", op),
+                address=str(self.address + access.get("offset", 0)),
+                perform=lambda: stage.touch(self.victim, op=op, **access),
+            )
+        )
 
     def gets_stuck(self, op: str, **access: Any) -> None:  # noqa: ANN401 - Victim.touch's
         """Let it touch its memory in a way from which it may never come back."""
-        self._session.run(looks.gets_stuck(self._session.stage, self.victim, op=op, **access))
+        self._session.run(stuck.gets_stuck(self._session.stage, self.victim, op=op, **access))
 
     def touch(self, op: str = "read", **access: Any) -> Touch | None:  # noqa: ANN401 - Victim.touch's
         """Let it touch its memory; None if nobody is left to answer, which is in the story then."""

@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from seabus.arch.addresses import GuestPhysical, HostPhysical
-from seabus.arch.sigbus import SigbusInfo
 from seabus.channel.agent import Agent
 from seabus.errors import DeadlineError, MachineError
 from seabus.faults.fault import Fault, Receipt
-from seabus.guest.translate import Addresses, backing, frame, translate
+from seabus.guest.translate import Addresses, frame, translate
 from seabus.guest.victim import Touch, Victim
 from seabus.judge.expectation import Expectation
 from seabus.judge.judge import judge
@@ -32,11 +31,18 @@ from seabus.observe.events import Event, Kind, Level, Recorder
 from seabus.observe.last_words import ghes_fields, panic_of, records_of
 from seabus.observe.story import Story
 from seabus.observe.witness import TraceWitness
-from seabus.patience import STEP
+from seabus.patience import STEP, deadline
 from seabus.session import accounts
 from seabus.session.outcome import Outcome
+from seabus.session.vmm_watch import VmmWatch
+from seabus.world import needs
 from seabus.world.world import World
 
+#: Advice that makes a page of the kernel that gets it unusable.
+_BREAKING: Final = ("hwpoison", "soft-offline")
+_HOST_APEI: Final = "host-apei"
+#: Seconds after which what the kernel has not printed to its end is driven out.
+_GLANCE: Final = 0.25
 #: Seconds after which a touch is slow enough to ask whether the VMM is still there.
 _LOOK_AFTER_VMM: Final = 1.0
 
@@ -62,25 +68,45 @@ class Stage:
         self._faults: list[Fault] = []
         self._receipts: list[Receipt] = []
         self._addresses: list[Addresses] = []
-        self._pages: dict[tuple[int, int], Addresses] = {}  # by victim of L2, and offset
-        self._host_pages: dict[tuple[int, int], HostPhysical] = {}  # by victim of L1, and offset
-        self._heard: set[tuple[Level, int, int]] = set()
-        self._lost: Fault | None = None
+        self._pages: dict[tuple[int, int], Addresses] = {}
+        self._lost = ""
+        self._vmm = VmmWatch(world)
+        self._heard: dict[int, int] = {}
+        self._watching = AsyncExitStack()
+        #: Whether something may have been broken by now.
+        self.broke = False
 
     @classmethod
     @contextlib.asynccontextmanager
     async def open(cls, world: World, *, injecting: bool = True) -> AsyncIterator[Stage]:
         """A stage whose witnesses watch while the body runs."""
         stage = cls(world, injecting=injecting)
-        async with AsyncExitStack() as stack:
+        async with stage._watching:
             for witness in stage._witnesses.values():
-                await stack.enter_async_context(witness.watching())
+                await stage._watching.enter_async_context(witness.watching())
             yield stage
 
-    @property
-    def injected(self) -> bool:
-        """Whether anything was put in: always, but in a negative control."""
-        return bool(self._faults)
+    async def watch_anew(self) -> None:
+        """The guest has booted anew: watch this life of it, and forget who lived in the one before."""
+        agent = self.world.l2
+        self._bystanders = [bystander for bystander in self._bystanders if bystander.agent is not agent]
+        self._pages.clear()
+        self._dead.discard("L2")
+        kept = self.world.artefacts / f"trace-l2-{time.monotonic_ns()}.txt"
+        self._witnesses["L2"] = TraceWitness("L2", agent, self.recorder, kept)
+        await self._watching.enter_async_context(self._witnesses["L2"].watching())
+        await self.set_clock("L2")
+
+    async def set_clock(self, level: Level) -> None:
+        """A level's clock has jumped: what was seen before is moved with it."""
+        before, now = self._clocks.get(level), await clock.align(self.agent(level))
+        self._clocks[level] = now
+        if before is not None:
+            self.recorder.shift(level, before.offset_ns - now.offset_ns)
+
+    def is_dead(self, level: Level) -> bool:
+        """Whether a level has given up, or does not answer any more."""
+        return level in self._dead
 
     def agent(self, level: Level) -> Agent:
         """The agent of L1 or L2."""
@@ -113,22 +139,29 @@ class Stage:
             self._addresses.append(addresses)
         elif before.guest_physical != addresses.guest_physical:
             self._moved("L2", before.guest_physical, addresses.guest_physical)
-        else:
+        elif before.host_physical != addresses.host_physical:
             self._moved("L1", before.host_physical, addresses.host_physical)
         self._pages[victim.handle, offset] = addresses
         return addresses
 
-    async def host_page(self, victim: Victim, *, offset: int = 0) -> HostPhysical:
-        """The page of L1 behind a victim that is a process of L1; that it has moved since is an event."""
-        address = HostPhysical(await frame(self.world.l1, victim.pid, int(victim.address) + offset))
-        self._moved("L1", self._host_pages.get((victim.handle, offset), address), address)
-        self._host_pages[victim.handle, offset] = address
-        return address
+    def _moved(
+        self, level: Level, before: GuestPhysical | HostPhysical, now: GuestPhysical | HostPhysical
+    ) -> None:
+        fields = {"pfn": before.pfn, "to_pfn": now.pfn}
+        self.add(level, "pagemap", "moved", fields, f"the page moved from {before} to {now}")
 
-    async def backing(self, address: GuestPhysical) -> HostPhysical:
-        """The page of L1 behind a physical address of the guest."""
-        world = self.world
-        return (await backing(address, l2_qmp=world.l2_qmp, l1=world.l1, vmm_pid=world.vmm_pid))[1]
+    async def moves(self, victim: Victim, *, offset: int = 0) -> None:
+        """Wait until a page that was located lies elsewhere; not in a negative control."""
+        before = self._pages[victim.handle, offset].host_physical
+        with contextlib.suppress(DeadlineError):
+            async with deadline(STEP if self._faults else 0.1, "the page to be moved"):
+                while self._pages[victim.handle, offset].host_physical == before:
+                    with contextlib.suppress(MachineError):  # it is nowhere while it is moved
+                        await self.locate(victim, offset=offset)
+
+    async def host_page(self, victim: Victim, *, offset: int = 0) -> HostPhysical:
+        """The page of L1 behind a victim that is a process of L1."""
+        return HostPhysical(await frame(self.world.l1, victim.pid, int(victim.address) + offset))
 
     # The fault
 
@@ -148,6 +181,9 @@ class Stage:
         self.add(
             fault.level, "monitor", "inject", described, f"{described['kind']} {described.get('address')}"
         )
+        self.broke = True
+        if fault.level == "L1":
+            await self.world.permit(described["kind"], getattr(fault, "pfn", None))
         if receipt := await fault.put_in(self.world):
             self._receipts.append(receipt)
             return receipt
@@ -156,7 +192,9 @@ class Stage:
             if receipt := fault.receipt(event):
                 self._receipts.append(receipt)
                 return receipt
-        self._lost = fault
+        self._lost = "injection lost: it was accepted, but its target never reported it"
+        if await self._is_deaf(fault):
+            self._lost += f" ({needs.NEEDS[_HOST_APEI].reason})"
         return None
 
     async def until(
@@ -194,6 +232,9 @@ class Stage:
         """Let a victim touch its memory; None if whoever should answer is gone, which is an event then."""
         if self.level_of(victim) in self._dead:
             return None
+        if access.get("advice") in _BREAKING and self.level_of(victim) == "L1":
+            self.broke = True
+            await self.world.permit("madvise")
         try:
             return await self._touch(victim, access)
         except MachineError:
@@ -201,14 +242,38 @@ class Stage:
                 raise
             return None
 
+    async def hear(self, victim: Victim, *, count: int = 1) -> None:
+        """Note the signals that a victim gets while it touches nothing, each once.
+
+        :param count: how many, in all, are waited for; not in a negative control.
+        """
+        if self._faults:
+            with contextlib.suppress(DeadlineError):
+                await victim.heard(count)
+        heard = await victim.signals(since=self._heard.get(victim.handle, 0))
+        for event in accounts.of_signals(self.level_of(victim), heard):
+            self.recorder.add(event)
+        self._heard[victim.handle] = heard.count
+
+    @contextlib.asynccontextmanager
+    async def looping(self, victims: Sequence[Victim], **access: Any) -> AsyncIterator[None]:  # noqa: ANN401
+        """While the body runs all of them touch without a pause; after it, until a signal ends each.
+
+        In a negative control nothing will, so they are stopped.
+        """
+        async with AsyncExitStack() as stack:
+            loops = [await stack.enter_async_context(victim.looping(**access)) for victim in victims]
+            yield
+            for loop in loops if self._faults else ():
+                if "L2" in self._dead or not await self.while_vmm_lives(loop.task):
+                    loop.task.cancel()
+                else:
+                    self.note_touch(loop.victim, loop.task.result(), access.get("op", "read"))
+
     async def finish(self, expectations: Sequence[Expectation]) -> Outcome:
         """Let the witnesses catch up, see who is still well, and judge."""
-        if self._lost is not None:
-            judgement = Judgement(
-                verdict=Verdict.ERROR,
-                reason="injection lost: it was accepted, but its target never reported it"
-                " (has L1 GHES, and its kernel APEI?)",
-            )
+        if self._lost:
+            judgement = Judgement(verdict=Verdict.ERROR, reason=self._lost)
         else:
             try:
                 if "L1" not in self._dead:
@@ -251,16 +316,25 @@ class Stage:
         )
 
     async def _landed(self, fault: Fault, start: int) -> None:
-        """Until the fault's receipt is among the events; marks in the traces drive out what waits there."""
-        for _ in range(int(STEP)):
+        """Until the fault's receipt is among the events; a mark in the trace drives out what waits there."""
+        for _ in range(int(STEP / _GLANCE)):
             with contextlib.suppress(DeadlineError):
                 await self.recorder.until(
-                    lambda event: fault.receipt(event) is not None, within=1, what="a receipt", start=start
+                    lambda event: fault.receipt(event) is not None,
+                    within=_GLANCE,
+                    what="a receipt",
+                    start=start,
                 )
                 return
-            for level, witness in self._witnesses.items():
-                if level not in self._dead:
-                    await witness.caught_up()
+            await self._witnesses["L1"].caught_up()
+            if await self._is_deaf(fault):
+                return
+
+    async def _is_deaf(self, fault: Fault) -> bool:
+        """Whether nobody in the host could hear of a firmware record."""
+        if fault.level != "L0" or "L1" in self._dead:
+            return False
+        return not await needs.has(self.world, needs.NEEDS[_HOST_APEI])
 
     async def _settled(self, awaited: Coroutine[Any, Any, object]) -> None:
         """Until it comes, does not come, or nobody is left to bring it: then the consoles are read."""
@@ -279,12 +353,8 @@ class Stage:
 
     async def _touch(self, victim: Victim, access: Mapping[str, Any]) -> Touch | None:
         touching = asyncio.ensure_future(victim.touch(**access))
-        while not (await asyncio.wait([touching], timeout=_LOOK_AFTER_VMM))[0]:
-            vmm = await self.world.l1.request("alive", pid=self.world.vmm_pid)
-            if not vmm["alive"]:
-                touching.cancel()
-                await self._vmm_ended()
-                return None
+        if not await self.while_vmm_lives(touching):
+            return None
         if isinstance(touching.exception(), DeadlineError):
             self._silent(self.level_of(victim))
             return None
@@ -292,60 +362,58 @@ class Stage:
         self.note_touch(victim, touched, access.get("op", "read"))
         return touched
 
+    async def while_vmm_lives(self, task: asyncio.Future[Any]) -> bool:
+        """Whether a task came to its end before the VMM did, which is an event then."""
+        while not (await asyncio.wait([task], timeout=_LOOK_AFTER_VMM))[0]:
+            if not await self.look_after_vmm():
+                task.cancel()
+                return False
+        return True
+
     def note_touch(self, victim: Victim, touched: Touch, op: str) -> None:
         """What came of a touch, as events."""
-        level = self.level_of(victim)
-        fields = accounts.of_touch(victim, touched, op)
-        self.add(level, "victim", "touch", fields, touched.outcome, touched.clock_ns)
-        if touched.intact is False:
-            self.add(level, "victim", "corruption", fields, f"a read gave {touched.value:#x}, never written")
-        if touched.signal is None:
-            return
-        self.note_signal(victim, touched.signal, touched.clock_ns)
-
-    def note_signal(self, victim: Victim, signal: SigbusInfo, clock_ns: int) -> None:
-        """What a victim's handler got, as an event; none if it is one already."""
-        level = self.level_of(victim)
-        if (level, victim.handle, clock_ns) not in self._heard:
-            self._heard.add((level, victim.handle, clock_ns))
-            self.add(level, "victim", "siginfo", accounts.of_signal(signal), str(signal), clock_ns)
+        for event in accounts.of_touch(self.level_of(victim), victim, touched, op):
+            self.recorder.add(event)
 
     def level_of(self, victim: Victim) -> Level:
         """Where a victim lives."""
         return "L1" if victim.agent is self.world.l1 else "L2"
 
-    def _moved(
-        self, level: Level, before: GuestPhysical | HostPhysical, now: GuestPhysical | HostPhysical
-    ) -> None:
-        if before != now:
-            fields = {"pfn": before.pfn, "to_pfn": now.pfn}
-            self.add(level, "pagemap", "moved", fields, f"the page moved from {before} to {now}")
-
     # Inside: who is well, and who is not
 
     async def _look_around(self) -> None:
+        await self.look_after_vmm()
         for bystander in self._bystanders:
-            if self.level_of(bystander) not in self._dead:
-                beside = await bystander.touch(op="read")
-                if not beside.intact:
-                    text = f"a page beside the fault was hit: {beside.outcome}"
-                    self.add(self.level_of(bystander), "bystander", "bystander", {"who": "bystander"}, text)
+            if self.level_of(bystander) in self._dead:
+                continue
+            touching = asyncio.ensure_future(bystander.touch(op="read"))
+            if await self.while_vmm_lives(touching) and not (beside := await touching).intact:
+                text = f"a page beside the fault was hit: {beside.outcome}"
+                self.add(self.level_of(bystander), "bystander", "bystander", {"who": "bystander"}, text)
         await asyncio.gather(
             *(witness.caught_up() for level, witness in self._witnesses.items() if level not in self._dead),
-            self._look_after_vmm(),
+            self._look_after_guest(),
         )
 
-    async def _look_after_vmm(self) -> None:
-        """Whether the VMM lives and its guest runs."""
+    async def look_after_vmm(self) -> bool:
+        """Whether the VMM lives; that it does not is an event."""
         if "L2" in self._dead:
-            return
-        if not (await self.world.l1.request("alive", pid=self.world.vmm_pid))["alive"]:
-            await self._vmm_ended()
+            return False
+        if await self._vmm.alive():
+            return True
+        await self._vmm_ended()
+        return False
+
+    async def _look_after_guest(self) -> None:
+        """Whether the VMM lives and its guest runs."""
+        if not await self.look_after_vmm():
             return
         status = (await self.world.l2_qmp.execute("query-status"))["status"]
         if status != "running":
             self._dead.add("L2")
             self.add("L2", "monitor", "silent", {"who": "guest", "status": status}, f"the guest is {status}")
+        for line in await self._vmm.complaints():
+            self.add("L1", "vmm", "complaint", {"what": line}, f"the VMM says: {line}")
 
     async def _vmm_ended(self) -> None:
         """The VMM is gone: by its own will, or because its guest's kernel panicked."""
@@ -354,9 +422,8 @@ class Stage:
             fields = {"who": "guest", "message": panic}
             self.add("L2", "console", "panic", fields, f"the guest panicked: {panic}")
             return
-        words = (await self.world.vmm_log()).decode(errors="backslashreplace").strip()
-        last = words.splitlines()[-1] if words else "without a word"
-        self.add("L1", "process", "ended", {"who": "VMM", "words": last}, f"the VMM died: {last}")
+        end = await self._vmm.end()
+        self.add("L1", "process", "ended", {"who": "VMM", **end}, f"the VMM died: {end['words']}")
 
     def _silent(self, level: Level) -> None:
         self._dead.add(level)

@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from seabus.channel.agent import Agent
+from seabus.channel.interface import Commands
 from seabus.errors import BootError, DeadlineError, MachineError, UsageError
 from seabus.guest import vmm
 from seabus.images.cpio import CpioWriter
 from seabus.images.store import Say
 from seabus.machine import ports
 from seabus.machine.config import WorldConfig
-from seabus.patience import scale
-from seabus.world.world import World
+from seabus.patience import ANSWER, deadline, scale
+from seabus.world.world import EmulatedWorld, World
 
 _T = TypeVar("_T")
 
@@ -99,38 +100,77 @@ def write_l1_initrd(
                 archive.file(vmm.OWN_QEMU.lstrip("/"), l1_qemu.read_bytes(), mode=0o755)
 
 
-async def boot_l1(world: World, *, say: Say) -> dict[str, Any]:
+async def boot_l1(world: EmulatedWorld, *, say: Say) -> dict[str, Any]:
     """Wait for L1's agent; its hello.
 
     :raises BootError: a milestone was not reached; the consoles are in the details.
     """
     await world.l1.connect(world.sockets.ours[ports.L1_AGENT])
     world.l1_qga.attach(world.sockets.ours[ports.L1_QGA])
-    return await _watched(world, "l1", _hello(world.l1), say)
+    return await _watched(world, "l1", hello_of(world.l1), say)
 
 
-async def boot_l2(world: World, config: WorldConfig, *, say: Say) -> dict[str, Any]:
+async def boot_l2(world: EmulatedWorld, config: WorldConfig, *, say: Say) -> dict[str, Any]:
     """Start the VMM in L1 and wait for L2's agent; its hello."""
     if config.l2_backing == "hugetlb-2M":
         await _reserve_huge_pages(world, config.l2_memory_mib)
-    devices = await _port_devices(world.l1)
     # Our ends are open before the VMM opens its: a port without a reader reports a hang-up.
     await world.l2.connect(world.sockets.ours[ports.L2_AGENT])
     world.l2_qga.attach(world.sockets.ours[ports.L2_QGA])
-    objects = await world.l1.run(vmm.program(config), "-object", "help", within=60)
-    argv = vmm.vmm_argv(config, devices, monitor_object="monitor-qmp" in objects.text)
-    world.vmm_pid = await world.l1.spawn(*argv, output=vmm.LOG)
+    await _start_vmm(world)
     try:
-        hello = await _watched(world, "l2", _greeted(world), say)
-        if config.l2_backing == "4k":
-            await _split_huge_pages(world)
-        return hello
+        return await finish_l2(world, _greeted(world), say=say)
     except MachineError as error:
         error.details.setdefault("VMM", await _vmm_words(world))
         raise
 
 
-async def _reserve_huge_pages(world: World, mib: int) -> None:
+async def restart_vmm(world: EmulatedWorld) -> None:
+    """End the VMM, and start another one; the monitor of that answers when this returns."""
+    # The port stays open for the VMM that comes: only our copy of its far end is closed.
+    spare = world.sockets.ours[ports.L2_QMP].dup()
+    await world.l2_qmp.execute("quit")
+    async with deadline(ANSWER, "the VMM to end"):
+        while (await world.l1.request("alive", pid=world.vmm_pid))["alive"]:  # noqa: ASYNC110 - of L1
+            await asyncio.sleep(_GLANCE)
+    if world.config.l2_backing == "4k":
+        await world.l1.write(_HUGE_PAGES, b"always")  # for its boot, like the first one's
+    await world.l2_qmp.forget()
+    world.sockets.ours[ports.L2_QMP] = spare
+    await _start_vmm(world)
+    await world.l2_qmp.connect(spare)
+
+
+async def _start_vmm(world: EmulatedWorld) -> None:
+    config = world.config
+    devices = await _port_devices(world.l1)
+    files = vmm.packed_files(config)
+    argv = vmm.vmm_argv(
+        config,
+        files,
+        vmm.through_pipes(devices),
+        monitor_object=await has_monitor_object(world.l1, files.program),
+    )
+    world.vmm_pid = await world.l1.spawn(*argv, output=vmm.LOG)
+
+
+async def finish_l2(world: World, answer: Coroutine[Any, Any, dict[str, Any]], *, say: Say) -> dict[str, Any]:
+    """Wait for the answer of L2's agent, and give the guest the backing it is to have.
+
+    :raises BootError: a milestone was not reached, or who would have to reach it is gone.
+    """
+    hello = await _watched(world, "l2", answer, say)
+    if world.config.l2_backing == "4k":
+        await _split_huge_pages(world)
+    return hello
+
+
+async def has_monitor_object(commands: Commands, program: str) -> bool:
+    """Whether a QEMU's monitors are objects."""
+    return "monitor-qmp" in (await commands.run(program, "-object", "help", within=60)).text
+
+
+async def _reserve_huge_pages(world: EmulatedWorld, mib: int) -> None:
     """Set pages of 2 MiB aside in L1, enough for the guest's memory."""
     wanted = mib // 2
     await world.l1.write(_POOL, f"{wanted}\n".encode())
@@ -142,6 +182,11 @@ async def _reserve_huge_pages(world: World, mib: int) -> None:
         )
 
 
+async def no_huge_pages(commands: Commands) -> None:
+    """From now on L1 gives nobody a transparent huge page."""
+    await commands.write(_HUGE_PAGES, b"never")
+
+
 async def _split_huge_pages(world: World) -> None:
     """Turn the guest's backing into small pages, for good.
 
@@ -149,7 +194,7 @@ async def _split_huge_pages(world: World) -> None:
     stage-2 fault, and every miss of the emulated TLB, is dear. Linux mm/huge_memory.c, debugfs
     ``split_huge_pages``; a page that is in use at that moment stays whole, hence the attempts.
     """
-    await world.l1.write(_HUGE_PAGES, b"never")
+    await no_huge_pages(world.l1)
     rollup = ""
     for _ in range(_SPLIT_ATTEMPTS):
         await world.l1.request(
@@ -165,12 +210,13 @@ async def _split_huge_pages(world: World) -> None:
     )
 
 
-async def _greeted(world: World) -> dict[str, Any]:
+async def _greeted(world: EmulatedWorld) -> dict[str, Any]:
     await world.l2_qmp.connect(world.sockets.ours[ports.L2_QMP])
-    return await _hello(world.l2)
+    return await hello_of(world.l2)
 
 
-async def _hello(agent: Agent) -> dict[str, Any]:
+async def hello_of(agent: Agent) -> dict[str, Any]:
+    """An agent's hello, once it answers; the caller sets the deadline."""
     # Asked again and again: EDK2 has a driver for these ports and swallows what comes while it runs.
     while True:
         with contextlib.suppress(DeadlineError):
@@ -183,7 +229,7 @@ async def _port_devices(l1: Agent) -> dict[str, str]:
     return dict(line.split(" ", 1) for line in listing.splitlines() if " " in line)
 
 
-async def _vmm_words(world: World) -> str:
+async def _vmm_words(world: EmulatedWorld) -> str:
     with contextlib.suppress(MachineError):
         return (await world.l1.read(vmm.LOG))[-2000:].decode(errors="backslashreplace")
     return ""
@@ -192,7 +238,7 @@ async def _vmm_words(world: World) -> str:
 async def _watched(world: World, level: str, answer: Coroutine[Any, Any, _T], say: Say) -> _T:
     """The answer, or the first reason why it will not come."""
     answered = asyncio.ensure_future(answer)
-    others = [asyncio.ensure_future(_watch(world, level, say)), asyncio.ensure_future(_emulator_ends(world))]
+    others = [asyncio.ensure_future(_watch(world, level, say)), asyncio.ensure_future(_ground_ends(world))]
     if level == "l2":
         others.append(asyncio.ensure_future(_vmm_ends(world)))
     try:
@@ -209,12 +255,13 @@ async def _watched(world: World, level: str, answer: Coroutine[Any, Any, _T], sa
         await asyncio.gather(answered, *others, return_exceptions=True)
 
 
-async def _emulator_ends(world: World) -> None:
+async def _ground_ends(world: World) -> None:
     await world.process.ended()
+    cause = world.process.ended_error()
     raise BootError(
-        "the L0 emulator ended during the boot",
-        hint="a panic, or a refused option: see its last lines",
-        details={"L0 emulator": world.process.last_words()},
+        f"{cause}, during the boot",
+        hint="a panic, or a refused option: see the last lines",
+        details=cause.details,
     )
 
 

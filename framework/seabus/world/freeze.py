@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from seabus.errors import MachineError
-from seabus.patience import deadline
-from seabus.world.world import Parts, World
+from seabus.world import migration
+from seabus.world.world import EmulatedWorld, Parts
 
 #: Both ends of a migration need the same.
 CAPABILITIES: Final[dict[str, object]] = {
@@ -48,7 +47,7 @@ class Frozen:
     notes: Mapping[str, Any]
 
 
-async def quiesce(world: World) -> None:
+async def quiesce(world: EmulatedWorld) -> None:
     """Bring a booted world to rest, ready to be frozen.
 
     What every clone does first is rehearsed, so that no clone has to fault those pages in.
@@ -65,13 +64,13 @@ async def quiesce(world: World) -> None:
         await _anchor_timers(world)
 
 
-async def _anchor_timers(world: World) -> None:
+async def _anchor_timers(world: EmulatedWorld) -> None:
     """Set a timer on each CPU of L1 to a moment that only a leap of the clock brings near."""
     world.l1.send("tick", anchored=True, ns=_ANCHOR_NS)
     await world.l1.request("clock")  # answered after it: the timers are set
 
 
-async def freeze(world: World, state: Path) -> None:
+async def freeze(world: EmulatedWorld, state: Path) -> None:
     """Stop a world and write its devices to ``state``; its memory is in its file already.
 
     It stays stopped, so its memory stays what it is: kill its process, or :func:`thaw` it.
@@ -79,20 +78,9 @@ async def freeze(world: World, state: Path) -> None:
     :raises MachineError: QEMU could not write it.
     """
     await world.qmp.execute("stop")
-    with world.qmp.client.listener("MIGRATION") as events:
-        await world.qmp.execute("migrate-set-capabilities", CAPABILITIES)
-        await world.qmp.execute("migrate", {"uri": f"file:{state}"})
-        async with deadline(60, "the world to be written to disk"):
-            while True:
-                event: Mapping[str, Any] = await events.get()
-                status = event["data"]["status"]
-                if status == "completed":
-                    break
-                if status in ("failed", "cancelled"):
-                    facts = await world.qmp.execute("query-migrate")
-                    raise MachineError(f"the world could not be frozen: {facts.get('error-desc', status)}")
+    await migration.save(world.qmp, str(state), CAPABILITIES)
 
 
-async def thaw(world: World) -> None:
+async def thaw(world: EmulatedWorld) -> None:
     """Let a frozen world run on. What was written of it is no longer of any use."""
     await world.qmp.execute("cont")

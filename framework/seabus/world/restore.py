@@ -20,22 +20,30 @@ from seabus.channel.agent import Agent
 from seabus.errors import CloneError, DeadlineError, MachineError, SeabusError
 from seabus.machine import ports
 from seabus.patience import CLONE, deadline
-from seabus.world import freeze
+from seabus.world import freeze, migration
 from seabus.world.freeze import Frozen
-from seabus.world.world import World, emulated
+from seabus.world.world import EmulatedWorld, emulated
 
 #: Ids of requests made before the freeze stay below this.
-_FIRST_ID: Final = 1 << 20
+FIRST_ID: Final = 1 << 20
 
 
 @contextlib.asynccontextmanager
-async def cloned(frozen: Frozen, *, artefacts: Path, purpose: str) -> AsyncIterator[World]:
+async def cloned(
+    frozen: Frozen, *, artefacts: Path, purpose: str, keepable: bool = False
+) -> AsyncIterator[EmulatedWorld]:
     """A fresh, living world for the time of the body.
 
+    :param keepable: it may be kept beyond that (:meth:`EmulatedWorld.keep`).
     :raises CloneError: the template does not load, or the clone is not alive in every part.
     """
     async with emulated(
-        frozen.parts, purpose=purpose, ram=frozen.ram, artefacts=artefacts, boot=None
+        frozen.parts,
+        purpose=purpose,
+        ram=frozen.ram,
+        artefacts=artefacts,
+        boot=None,
+        keepable=keepable,
     ) as world:
         world.notes.update(frozen.notes)
         world.vmm_pid = frozen.notes["vmm_pid"]
@@ -47,49 +55,35 @@ async def cloned(frozen: Frozen, *, artefacts: Path, purpose: str) -> AsyncItera
         yield world
 
 
-async def _load(world: World, state: Path) -> None:
-    with world.qmp.client.listener("MIGRATION") as events:
-        await world.qmp.execute("migrate-set-capabilities", freeze.CAPABILITIES)
-        await world.qmp.execute("migrate-incoming", {"uri": f"file:{state}", "exit-on-error": False})
-        async with deadline(CLONE, "the frozen world to load"):
-            status = ""
-            while status not in ("completed", "failed"):
-                event: Mapping[str, Any] = await events.get()
-                status = event["data"]["status"]
-    if status == "failed":
-        facts = await world.qmp.execute("query-migrate")
-        raise CloneError(
-            f"the template does not load: {facts.get('error-desc', 'no reason given')}",
-            hint="seabus image clean --templates",
-        )
-    await world.qmp.execute("cont")
-    # `cont` answers success after a failed load, too; only the run state tells.
-    run_state = (await world.qmp.execute("query-status"))["status"]
-    if run_state != "running":
-        raise CloneError(f"the clone is `{run_state}`, not `running`, after its load")
+async def _load(world: EmulatedWorld, state: Path) -> None:
+    try:
+        await migration.load(world.qmp, str(state), freeze.CAPABILITIES, within=CLONE)
+    except CloneError as error:
+        error.hint = error.hint or "seabus image clean --templates"
+        raise
 
 
-async def _connect(world: World) -> None:
+async def _connect(world: EmulatedWorld) -> None:
     ours = world.sockets.ours
-    await world.l1.connect(ours[ports.L1_AGENT], first_id=_FIRST_ID)
-    await world.l2.connect(ours[ports.L2_AGENT], first_id=_FIRST_ID)
+    await world.l1.connect(ours[ports.L1_AGENT], first_id=FIRST_ID)
+    await world.l2.connect(ours[ports.L2_AGENT], first_id=FIRST_ID)
     world.l1_qga.attach(ours[ports.L1_QGA])
     world.l2_qga.attach(ours[ports.L2_QGA])
     await world.l2_qmp.connect(ours[ports.L2_QMP], greeted=True)
 
 
-async def _prove_alive(world: World) -> None:
+async def _prove_alive(world: EmulatedWorld) -> None:
     """Timers, identity and randomness of both levels, all asked at once."""
     try:
         async with deadline(CLONE, "the clone to come alive"), asyncio.TaskGroup() as group:
             for agent, level in ((world.l1, "l1"), (world.l2, "l2")):
-                group.create_task(_adopt(agent, world.notes[level]))
+                group.create_task(adopt(agent, world.notes[level]))
                 group.create_task(_tick(agent, world.notes[level]["cpus"]))
     except* SeabusError as errors:
         raise errors.exceptions[0] from None
 
 
-async def _adopt(agent: Agent, before: Mapping[str, Any]) -> None:
+async def adopt(agent: Agent, before: Mapping[str, Any]) -> None:
     """Give the machine an identity of its own, and see that it resumed and did not reboot."""
     nonce = secrets.token_hex(8)
     seed = base64.b64encode(os.urandom(32)).decode()

@@ -32,13 +32,13 @@ from seabus.machine.config import WorldConfig
 from seabus.observe import tracing
 from seabus.observe.events import Level, Recorder
 from seabus.observe.witness import TraceWitness
-from seabus.world import boot, freeze, restore
+from seabus.world import boot, freeze, needs, restore
 from seabus.world.freeze import Frozen
-from seabus.world.world import Parts, World, emulated
+from seabus.world.world import EmulatedWorld, Parts, emulated
 
 _KIND: Final = "template"
 #: Raised when this package prepares or freezes a world in another way.
-_PROCEDURE: Final = 8
+_PROCEDURE: Final = 9
 #: How often a world is frozen anew when its clones do not live.
 _FREEZES: Final = 5
 _PLACEHOLDERS: Final = {name: name for name in (*ports.CONNECTED, ports.L2_CONSOLE)}
@@ -66,6 +66,17 @@ def ensure(config: WorldConfig, *, store: Store, artefacts: Path, say: Say) -> F
     return Frozen(parts=parts, ram=entry.file("ram"), state=entry.file("state"), notes=notes)
 
 
+def known(config: WorldConfig, store: Store) -> Mapping[str, Any] | None:
+    """The notes of a configuration's template if there is one; nothing is built, and nothing verified."""
+    image, guest_images = emulator.find(store), guests.find(store)
+    if image is None or guest_images is None:
+        return None
+    inputs = _Builder(config, image, guest_images, Path(), lambda _: None).inputs()
+    path = store.path(_KIND, key_of(inputs))
+    notes: Mapping[str, Any] | None = store.read(path).manifest["notes"] if path.is_dir() else None
+    return notes
+
+
 def boot_once(
     config: WorldConfig, image: EmulatorImage, guest_images: GuestImages, folder: Path, say: Say
 ) -> None:
@@ -91,7 +102,12 @@ class _Builder:
             "procedure": _PROCEDURE,
             "emulator": key_of(self.emulator.entry.manifest["files"]),
             "guests": key_of(self.guests.entry.manifest["files"]),
-            "vmm": vmm.vmm_argv(self.config, _PLACEHOLDERS, monitor_object=True),
+            "vmm": vmm.vmm_argv(
+                self.config,
+                vmm.packed_files(self.config),
+                vmm.through_pipes(_PLACEHOLDERS),
+                monitor_object=True,
+            ),
             "config": chosen,
             "append": l1_append(self.config),
             "witnesses": hashlib.sha256(tracing.SET_UP.encode()).hexdigest(),
@@ -109,7 +125,9 @@ class _Builder:
     def build(self, folder: Path) -> Mapping[str, Any]:
         """Boot, prepare and freeze into an empty folder."""
         command = [str(self.config.l0_qemu)] if self.config.l0_qemu else self.emulator.command
-        return asyncio.run(self._build(folder, capabilities.probe(command)))
+        found = capabilities.probe(command)
+        record.check(found)
+        return asyncio.run(self._build(folder, found))
 
     async def _build(self, folder: Path, found: EmulatorCapabilities) -> Mapping[str, Any]:
         initrd = folder / ".l1-initrd"
@@ -136,11 +154,11 @@ class _Builder:
             artefacts=place,
             boot=cold,
         ) as world:
-            await record.check(world.qmp)
             l1 = await boot.boot_l1(world, say=self.say)
             await tracing.set_up("L1", world.l1)
             l2 = await boot.boot_l2(world, self.config, say=self.say)
             await tracing.set_up("L2", world.l2)
+            has = await needs.found(world)
             await _must_be_well(world, place)
             vmm_version = (await world.l2_qmp.execute("query-version"))["qemu"]
             frozen = Frozen(
@@ -150,6 +168,7 @@ class _Builder:
                 notes={
                     "versions": self._versions(found, l1, l2, vmm_version),
                     "capabilities": dataclasses.asdict(found),
+                    "has": has,
                     "vmm_pid": world.vmm_pid,
                     "l1": l1,
                     "l2": l2,
@@ -159,7 +178,7 @@ class _Builder:
         initrd.unlink()
         return frozen.notes
 
-    async def _freeze_alive(self, world: World, frozen: Frozen) -> None:
+    async def _freeze_alive(self, world: EmulatedWorld, frozen: Frozen) -> None:
         """Freeze a world in a state whose clones live, and end it.
 
         Whether timers come back depends on the moment of the freeze, and is the same for each clone of it
@@ -208,7 +227,7 @@ class _Builder:
         }
 
 
-async def _must_be_well(world: World, place: Path) -> None:
+async def _must_be_well(world: EmulatedWorld, place: Path) -> None:
     """Empty both traces; what went wrong before the freeze would be blamed on every clone.
 
     :raises BootError: a kernel complained while booting.

@@ -1,19 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The world: one emulator with all its channels open, and what becomes of them at the end."""
+"""The world: a host, the VMM in it and its guest, with all channels open.
+
+:class:`World` is what a session needs, wherever the host is: in an emulator (:class:`EmulatedWorld`), or in
+a lab (:mod:`seabus.lab.world`).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import psutil
 
 from seabus.channel.agent import Agent
 from seabus.channel.qga import Qga
 from seabus.channel.qmp import Qmp
-from seabus.errors import ChannelError, DeadlineError, SeabusError
+from seabus.errors import CapabilityError, ChannelError, DeadlineError, MachineError, SeabusError
 from seabus.guest import vmm
 from seabus.machine import ports
 from seabus.machine.argv import Boot, Wiring, l0_argv
@@ -23,6 +30,10 @@ from seabus.machine.console import tail
 from seabus.machine.ports import Sockets
 from seabus.machine.process import EmulatorProcess
 from seabus.machine.run_folder import RunFolder, reap
+
+if TYPE_CHECKING:
+    from seabus.arch.addresses import HostPhysical
+    from seabus.faults.fault import Fault
 
 _MONITOR: Final = "qmp"
 #: The largest log an emulator may write in a clone; the template's RAM file needs more.
@@ -42,32 +53,66 @@ class Parts:
     capabilities: EmulatorCapabilities
 
 
+class Ground(Protocol):
+    """What a host stands on: its emulator, or the connection to it."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether the host can be reached."""
+
+    async def ended(self) -> int:
+        """Wait for its end."""
+
+    def ended_error(self) -> MachineError:
+        """The error to raise when it is gone and should not be."""
+
+
 @dataclass(kw_only=True)
 class World:
     """One running nested stack.
 
-    :param qmp: L0's monitor: the firmware's place, where records are injected.
-    :param l1: our agent in the host, and ``l1_qga`` QEMU's.
+    :param process: what the host stands on.
+    :param l1: our agent in the host.
     :param l2: our agent in the guest, and ``l2_qga`` QEMU's.
     :param l2_qmp: the VMM's monitor.
     :param artefacts: the folder that keeps the evidence.
     :param vmm_pid: the VMM's process in L1.
-    :param notes: what the template's builder found out (versions, clocks, set-up of the witnesses).
+    :param notes: what is known of it before any fault (versions, clocks, set-up of the witnesses).
     """
 
     config: WorldConfig
-    process: EmulatorProcess
-    run_folder: Path
+    process: Ground
     artefacts: Path
-    qmp: Qmp
     l1: Agent
     l2: Agent
-    l1_qga: Qga
     l2_qga: Qga
     l2_qmp: Qmp
-    sockets: Sockets
     vmm_pid: int = 0
     notes: dict[str, Any]
+
+    def firmware(self) -> Qmp:
+        """The monitor of the machine that the host's firmware is part of: there, records are injected.
+
+        :raises CapabilityError: the host is no emulated machine.
+        """
+        raise CapabilityError(
+            "firmware records can only be injected into an emulated host",
+            hint="use einj, hard-offline or hwpoison-inject on lab hosts",
+            capability="firmware-record",
+        )
+
+    def fault_at(self, address: HostPhysical) -> Fault:
+        """The usual way to break a page of this world's host: what comes nearest to a memory error."""
+        raise NotImplementedError
+
+    async def permit(self, kind: str, pfn: int | None = None) -> None:
+        """Called right before anything in the host is broken.
+
+        :param kind: the fault's, as ``"hard-offline"``.
+        :param pfn: the page frame of the host, where it is known.
+        :raises HostError: it must not be.
+        """
+        del kind, pfn
 
     def consoles(self) -> dict[str, str]:
         """The last lines of each console, printable."""
@@ -92,11 +137,52 @@ class World:
         return error
 
 
+@dataclass(kw_only=True)
+class EmulatedWorld(World):
+    """A world in an emulator.
+
+    :param qmp: L0's monitor.
+    :param l1_qga: QEMU's guest agent in the host.
+    """
+
+    process: EmulatorProcess
+    run_folder: Path
+    qmp: Qmp
+    l1_qga: Qga
+    sockets: Sockets
+    folder: RunFolder
+
+    def firmware(self) -> Qmp:
+        return self.qmp
+
+    async def keep(self, seconds: float) -> None:
+        """Leave the emulator running when this world is closed, for so long at most.
+
+        It must have been started with ``keepable``. What is left of it is its console and its monitor.
+        """
+        await self.process.keep(seconds)
+        owner = psutil.Process(self.process.pid).ppid()
+        self.folder.give_away(owner, purpose="kept", until=time.time() + seconds)
+
+    def fault_at(self, address: HostPhysical) -> Fault:
+        from seabus.faults.record import MemoryRecord
+
+        return MemoryRecord(address=address)
+
+
 @contextlib.asynccontextmanager
 async def emulated(
-    parts: Parts, *, purpose: str, ram: Path, artefacts: Path, boot: Boot | None
-) -> AsyncIterator[World]:
+    parts: Parts,
+    *,
+    purpose: str,
+    ram: Path,
+    artefacts: Path,
+    boot: Boot | None,
+    keepable: bool = False,
+) -> AsyncIterator[EmulatedWorld]:
     """Start an emulator with its channels; end it, and everything of it, when the body ends.
+
+    :param keepable: the body may call :meth:`EmulatedWorld.keep`, and then it is not ended.
 
     Only L0's monitor has answered when the body begins.
     """
@@ -120,16 +206,18 @@ async def emulated(
             stderr=artefacts / "emulator.log",
             memory_mib=parts.config.l1_memory_mib,
             file_mib=parts.config.l1_memory_mib + _LOG_MIB if boot else _LOG_MIB,
+            keepable=folder if keepable else None,
         )
         stack.push_async_callback(process.kill)
         folder.note_emulator(process.pid)
         sockets.close_theirs()
         (artefacts / "argv.sh").write_text(f"{process.command_line()}\n")
 
-        world = World(
+        world = EmulatedWorld(
             config=parts.config,
             process=process,
             run_folder=folder.path,
+            folder=folder,
             artefacts=artefacts,
             qmp=Qmp("L0", transcript=artefacts / "qmp-l0.jsonl"),
             l1=Agent("L1"),

@@ -7,11 +7,13 @@ from hypothesis import strategies as st
 
 from seabus.arch.trace import (
     LostEvents,
+    MceProbe,
     MemoryFailureEvent,
     SeaProbe,
     SignalGenerate,
     TraceLine,
     console_message,
+    parse_trace_event,
     parse_trace_line,
 )
 
@@ -93,6 +95,16 @@ def test_sea_probe() -> None:
     assert SeaProbe.of(event("seabus_sea", text)) == SeaProbe(far=0, esr=0x92000410)
     assert SeaProbe.of(event("do_sea", "(do_sea+0x0/0xd8) far=0x0")) is None
     assert SeaProbe.of(event("do_mem_abort", "(do_mem_abort+0x0/0xd8) far=0x0 esr=0x1")) is None
+
+
+def test_mce_probe() -> None:
+    for function in ("send_sig_mceerr", "force_sig_mceerr"):
+        text = f"({function}+0x0/0x118) code=5 address=0xffffaae05000 lsb=21"
+        probe = MceProbe(code=5, address=0xFFFF_AAE0_5000, lsb=21)
+        assert MceProbe.of(event(function, text)) == probe
+        assert parse_trace_event(event(function, text)) == probe
+    assert MceProbe.of(event("send_sig_mceerr", "(send_sig_mceerr+0x0/0x118) code=5 lsb=21")) is None
+    assert MceProbe.of(event("send_sig", "(send_sig+0x0/0x118) code=5 address=0x1 lsb=21")) is None
 
 
 def test_console() -> None:

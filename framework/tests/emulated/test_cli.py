@@ -144,3 +144,32 @@ def alive(pid: int) -> bool:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
+
+
+def test_matrix_asks_and_tells(tmp_path: Path) -> None:
+    page = tmp_path / "heat.html"
+    asked = (
+        "--modes",
+        "nvhe",
+        "--groups",
+        "serror,reaction,ease,nested",
+        "--artefacts",
+        str(tmp_path / "art"),
+    )
+    run = seabus("matrix", *asked, "--html", str(page), "--json", "--quiet")
+    assert run.returncode == 0, run.stderr
+    document = json.loads(run.stdout)
+    statuses = {cell["status"] for cell in document["cells"]}
+    assert statuses == {"agreed", "deviates", "unreachable"}
+    assert all(cell["reason"] for cell in document["cells"] if cell["status"] != "agreed")
+    assert len(document["cells"]) > 500
+    assert "</html>" in page.read_text()
+    assert (tmp_path / "art" / "matrix.json").is_file()
+
+
+def test_matrix_refuses_what_it_does_not_know() -> None:
+    for option, value in (("--groups", "access,nonsense"), ("--modes", "hvhe"), ("--modes", "")):
+        run = seabus("matrix", option, value)
+        assert run.returncode == 2
+        assert option in run.stderr
+        assert "try:" in run.stderr

@@ -61,7 +61,7 @@ def entry(name: str, *, revision: int = 0x300, severity: Severity = Severity.COR
 
 def printed(world: Session, block: StatusBlock) -> list[str]:
     """What L1's kernel says of a block, without times and without what drivers say of it later."""
-    world.run(record.inject(world.world.qmp, block.encode()))
+    world.run(record.inject(world.world.firmware(), block.encode()))
     late = time.monotonic() + STEP * scale()
     before: list[str] = []
     while time.monotonic() < late:

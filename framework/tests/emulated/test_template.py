@@ -13,7 +13,7 @@ from seabus.images import emulator, guests
 from seabus.images.store import Store
 from seabus.machine.config import WorldConfig
 from seabus.world import restore, template
-from seabus.world.world import World
+from seabus.world.world import EmulatedWorld
 
 pytestmark = pytest.mark.emulated
 
@@ -23,7 +23,7 @@ def test_a_world_whose_first_clone_dies_is_frozen_again(monkeypatch: pytest.Monk
     planted = [CloneError("planted")]
     prove = restore._prove_alive
 
-    async def refuse_once(world: World) -> None:
+    async def refuse_once(world: EmulatedWorld) -> None:
         if planted:
             raise planted.pop()
         await prove(world)

@@ -21,7 +21,7 @@ from seabus.observe.events import Recorder
 from seabus.observe.witness import TraceWitness
 from seabus.plugin import Worlds
 from seabus.world import restore
-from seabus.world.world import World
+from seabus.world.world import EmulatedWorld
 
 pytestmark = pytest.mark.emulated
 
@@ -54,7 +54,7 @@ def test_two_clones_share_nothing(seabus_worlds: Worlds) -> None:
 @pytest.mark.parametrize("level", ["l1", "l2"])
 @pytest.mark.parametrize("channel", ["agent", "qga"])
 def test_both_channels_do_the_same(seabus_worlds: Worlds, level: str, channel: str) -> None:
-    async def play(world: World) -> None:
+    async def play(world: EmulatedWorld) -> None:
         commands: Commands = getattr(world, level if channel == "agent" else f"{level}_qga")
         assert (await commands.run("cat", stdin=b"fed")).stdout == b"fed"
         failed = await commands.run("sh", "-c", "echo no >&2; exit 7")
@@ -74,7 +74,7 @@ def test_both_channels_do_the_same(seabus_worlds: Worlds, level: str, channel: s
 def test_the_guest_agent_of_qemu_brings_ours_in(seabus_worlds: Worlds) -> None:
     """A guest that a user brought has only QEMU's agent: enough to install and start ours."""
 
-    async def play(world: World) -> None:
+    async def play(world: EmulatedWorld) -> None:
         program = await world.l2.read("/usr/bin/seabus-agent")
         await world.l2_qga.write("/run/brought-agent", program, mode=0o755)
         hello = b'{"id": 1, "do": "hello"}\n'
@@ -85,7 +85,7 @@ def test_the_guest_agent_of_qemu_brings_ours_in(seabus_worlds: Worlds) -> None:
 
 
 def test_an_agent_that_dies_comes_back(seabus_worlds: Worlds) -> None:
-    async def play(world: World) -> None:
+    async def play(world: EmulatedWorld) -> None:
         before = int((await world.l2.request("hello"))["pid"])
         await world.l2_qga.run("kill", "-9", str(before))
 
@@ -103,7 +103,7 @@ def test_an_agent_that_dies_comes_back(seabus_worlds: Worlds) -> None:
 
 
 def test_victims_own_their_pages(seabus_worlds: Worlds) -> None:
-    async def play(world: World) -> None:
+    async def play(world: EmulatedWorld) -> None:
         victim = await Victim.make(world.l2, pages=3)
         assert victim.length == 3 * 4096
         for offset, size in ((0, 8), (4095, 1), (8192, 4)):
@@ -119,7 +119,7 @@ def test_victims_own_their_pages(seabus_worlds: Worlds) -> None:
 
 
 def test_clocks_are_aligned_to_milliseconds(seabus_worlds: Worlds) -> None:
-    async def play(world: World) -> None:
+    async def play(world: EmulatedWorld) -> None:
         for agent in (world.l1, world.l2):
             first = await clock.align(agent, exchanges=8)
             second = await clock.align(agent, exchanges=8)
@@ -134,7 +134,7 @@ def test_clocks_are_aligned_to_milliseconds(seabus_worlds: Worlds) -> None:
 def test_a_kernels_complaint_is_seen_as_trouble(seabus_worlds: Worlds, level: str) -> None:
     """The judge's "no oops" rests on this: a planted one must arrive."""
 
-    async def play(world: World) -> None:
+    async def play(world: EmulatedWorld) -> None:
         agent: Agent = world.l1 if level == "L1" else world.l2
         recorder = Recorder()
         witness = TraceWitness(level, agent, recorder, world.artefacts / "trace")  # type: ignore[arg-type]
@@ -147,7 +147,7 @@ def test_a_kernels_complaint_is_seen_as_trouble(seabus_worlds: Worlds, level: st
 
 
 def test_an_emulator_that_dies_is_named(seabus_worlds: Worlds) -> None:
-    async def play(world: World) -> None:
+    async def play(world: EmulatedWorld) -> None:
         psutil.Process(world.process.pid).kill()
         await world.process.ended()
         await world.l2.request("clock", within=5)
@@ -171,7 +171,7 @@ def test_a_kernel_that_does_not_boot(
 def test_nothing_is_left(seabus_worlds: Worlds) -> None:
     pids = []
 
-    async def play(world: World) -> None:
+    async def play(world: EmulatedWorld) -> None:
         pids.append((world.process.pid, world.run_folder))
         raise RuntimeError("a test that fails")
 

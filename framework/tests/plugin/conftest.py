@@ -37,5 +37,5 @@ def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.
     monkeypatch.setenv("SEABUS_CACHE", _CACHE)
     pytester.makepyfile(suite=_SUITE)
     pytester.syspathinsert()
-    pytester.makeini("[pytest]\naddopts = -ra\n")
+    pytester.makeini("[pytest]\naddopts = -ra -p no:labgrid\n")
     return pytester

@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 import pytest
+
+from seabus.plugin.workers import workers
 
 SHOW = """
     import pytest
@@ -62,8 +66,9 @@ def test_nothing_happens_unasked(
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
     pytester.makepyfile(
         """
-        import sys
+        import sys, threading
         def test_it():
+            assert threading.enumerate() == [threading.main_thread()]
             assert not [name for name in sys.modules if name.startswith(("seabus.world", "qemu", "paramiko"))]
         """
     )
@@ -71,6 +76,53 @@ def test_nothing_happens_unasked(
     assert not list(tmp_path.rglob("*"))
 
 
-def test_the_header_names_the_parts(pytester: pytest.Pytester) -> None:
+def test_the_header_names_the_parts(suite: pytest.Pytester) -> None:
+    """All of it is known, once a world was booted, without starting one."""
+    suite.makepyfile("def test_it(): pass")
+    suite.runpytest().stdout.fnmatch_lines(
+        [
+            "seabus: L0 QEMU *; L1 Linux *, KVM nvhe, QEMU *; L2 Linux *",
+            "seabus: has *hard-offline*; lacks *einj*",
+        ]
+    )
+    unbooted = suite.runpytest("--seabus-l2-append=never-booted").stdout
+    unbooted.fnmatch_lines(["seabus: L0 QEMU *; L1, L2 Linux *; what they can do is known once *"])
+    wrong = suite.runpytest("--seabus-l2-cpus=many").stdout
+    wrong.fnmatch_lines(["seabus: l2_cpus=many is not a number"])
+
+
+@pytest.mark.parametrize(
+    ("free_mib", "cores", "expected"),
+    [(64000, 2, 2), (64000, 16, 16), (4096, 16, 4), (2600, 16, 1), (100, 16, 1)],
+)
+def test_workers_fit_into_memory(free_mib: int, cores: int, expected: int) -> None:
+    assert workers(free_mib=free_mib, cores=cores) == expected
+
+
+def test_auto_workers(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_it(): pass")
-    pytester.runpytest().stdout.fnmatch_lines(["seabus: *"])
+    cores = len(os.sched_getaffinity(0))
+    said = pytester.runpytest_subprocess("-n", "auto").stdout.str()
+    found = re.search(r"created: (\d+)/\1 worker", said)
+    assert found
+    assert 1 <= int(found[1]) <= cores
+
+
+def test_a_marker_may_name_a_file(pytester: pytest.Pytester, tmp_path: Path) -> None:
+    """By a word or by a path; either is the same world."""
+    kernel = tmp_path / "Image"
+    kernel.touch()
+    pytester.makepyfile(
+        f"""
+        import pathlib, pytest
+        from seabus.plugin.options import world_config
+
+        @pytest.mark.parametrize("number", [
+            pytest.param(1, marks=pytest.mark.seabus(l1_kernel="{kernel}")),
+            pytest.param(2, marks=pytest.mark.seabus(l1_kernel=pathlib.Path("{kernel}"))),
+        ])
+        def test_it(request, number):
+            assert world_config(request.node, request.config).l1_kernel == pathlib.Path("{kernel}")
+        """
+    )
+    pytester.runpytest().assert_outcomes(passed=2)

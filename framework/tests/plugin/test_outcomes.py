@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -38,27 +39,35 @@ VERDICTS = """
     def test_announces_too_little(world):
         world.expect(inject(world)[1])
 
+    def test_judges_and_then_fails(world):
+        assert not world.expect(inject(world)[1]).receipts
+
     def test_is_no_scenario(host, guest, victim, story):
         assert host.run("uname", "-m").text.strip() == guest.run("uname", "-m").text.strip() == "aarch64"
         assert victim().touch("read").intact
         assert [event.kind for event in story().events] == ["touch"]
 """
 
+SHOWN = {
+    "test_passes": "PASSED",
+    "test_fails": "FAILED",
+    "test_errs": "ERROR",
+    "test_never_judges": "UNKNOWN",
+    "test_lacks_something": "SKIPPED",
+    "test_announces_too_little": "ERROR",
+}
 
-def test_each_verdict_is_told_apart(suite: pytest.Pytester) -> None:
+
+@pytest.mark.parametrize("how", ["in-process", "in a process", "by two workers"])
+def test_each_verdict_is_told_apart(suite: pytest.Pytester, how: str) -> None:
     suite.makepyfile(VERDICTS)
-    run = suite.runpytest("--junitxml=junit.xml", "--seabus-artefacts=kept", "-v")
-    assert run.parseoutcomes() == {"passed": 2, "failed": 1, "errors": 2, "unknown": 1, "skipped": 1}
-    run.stdout.fnmatch_lines(
-        [
-            "*test_passes PASSED*",
-            "*test_fails FAILED*",
-            "*test_errs ERROR*",
-            "*test_never_judges UNKNOWN*",
-            "*test_lacks_something SKIPPED*",
-            "*test_announces_too_little ERROR*",
-        ]
-    )
+    start = suite.runpytest_inprocess if how == "in-process" else suite.runpytest_subprocess
+    share = ["-n", "2"] if how == "by two workers" else []
+    run = start("--junitxml=junit.xml", "--seabus-artefacts=kept", "-v", *share)
+    assert run.parseoutcomes() == {"passed": 2, "failed": 2, "errors": 2, "unknown": 1, "skipped": 1}
+    shown = run.stdout.str()
+    for name, word in SHOWN.items():
+        assert re.search(rf"::{name} {word}|{word} .*::{name}", shown)
     run.stdout.fnmatch_lines(["*fail: extra at L1: *recovery action*"])
     run.stdout.fnmatch_lines(["*seabus: try*", "pick it up"])
     run.stdout.fnmatch_lines(["*never announced*host-unmapped*"])
@@ -71,21 +80,28 @@ def test_each_verdict_is_told_apart(suite: pytest.Pytester) -> None:
         "test_lacks_something": "skip",
         "test_announces_too_little": "error",
         "test_is_no_scenario": "unknown",
+        "test_judges_and_then_fails": "fail",
     }
     kept = suite.path / "kept"
     assert json.loads((kept / "test_passes" / "result.json").read_text())["verdict"] == "pass"
     failed = json.loads((kept / "test_fails" / "result.json").read_text())
     assert (failed["verdict"], failed["findings"][0]["kind"]) == ("fail", "extra")
     assert json.loads((kept / "test_errs" / "result.json").read_text())["error"]["class"] == "MachineError"
+    said = {path.parent.name: json.loads(path.read_text()) for path in kept.glob("*/result.json")}
+    assert {name: told["verdict"] for name, told in said.items()} == properties(suite.path / "junit.xml")
+    assert said["test_lacks_something"]["reason"] == "L1: no such thing (probe: it)"
+    assert said["test_judges_and_then_fails"]["reason"].startswith("assert not ")
     run.stdout.fnmatch_lines(["*seabus artefacts*", str(kept / "test_fails")])
+    recorded = properties(suite.path / "junit.xml", "seabus_artefacts")
+    assert recorded == {name: str(kept / name) for name in said}
 
 
-def properties(junit: Path) -> dict[str, str]:
-    """Each test's verdict, as JUnit keeps it."""
+def properties(junit: Path, wanted: str = "seabus_verdict") -> dict[str, str]:
+    """One property of each test, as JUnit keeps it."""
     found = {}
     for case in ElementTree.parse(junit).iter("testcase"):
         for item in case.iter("property"):
-            if item.attrib["name"] == "seabus_verdict":
+            if item.attrib["name"] == wanted:
                 found[case.attrib["name"]] = item.attrib["value"]
     return found
 
@@ -125,8 +141,37 @@ def test_the_debugger_finds_the_world_up(suite: pytest.Pytester) -> None:
     )
     child = suite.spawn_pytest("--pdb test_the_debugger_finds_the_world_up.py")
     child.expect("the world is up until you leave the debugger", timeout=90)
+    child.expect(r"socat \S+ UNIX-CONNECT:(\S+/console.sock)", timeout=30)
+    assert isinstance(child.match, re.Match)
+    assert Path(child.match[1].decode()).is_socket()
     child.expect("Pdb", timeout=30)
     child.sendline("p world.guest.run('echo', 'still', 'here').text")
     child.expect("still here", timeout=30)
     child.sendline("q")
     child.wait()
+
+
+def test_a_shared_world_is_for_looking(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        """
+        from suite import *
+
+        boots = []
+
+        @pytest.mark.parametrize("number", range(2))
+        def test_looks(warm_world, number):
+            boots.append(warm_world.world.process.pid)
+            assert len(set(boots)) == 1
+
+        def test_injects(warm_world):
+            inject(warm_world)
+
+        def test_fails(warm_world):
+            assert warm_world.host.run("false").exit == 0
+        """
+    )
+    run = suite.runpytest("--junitxml=junit.xml")
+    assert run.parseoutcomes() == {"passed": 2, "errors": 1, "failed": 1}
+    run.stdout.fnmatch_lines(["*UsageError: this world is shared, and for looking only"])
+    assert len(set(properties(suite.path / "junit.xml", "seabus_artefacts").values())) == 1
+    assert properties(suite.path / "junit.xml")["test_injects"] == "error"

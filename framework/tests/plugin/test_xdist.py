@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -11,11 +10,11 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from seabus import folders
-from seabus.machine import run_folder
+from seabus.images.store import Store
+from tests.plugin.left import assert_nothing_left
 
 pytestmark = pytest.mark.emulated
 
@@ -32,7 +31,7 @@ FOUR = """
 """
 
 
-@pytest.mark.parametrize("words", ["-n 0", "-n 2", "-n 2 --dist worksteal", "-n 2 --dist loadgroup"])
+@pytest.mark.parametrize("words", ["-n 0", "-n 4", "-n 2 --dist worksteal", "-n 2 --dist loadgroup"])
 def test_every_way_to_share_the_work(
     suite: pytest.Pytester, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -64,10 +63,25 @@ def test_a_killed_worker_costs_one_test(suite: pytest.Pytester) -> None:
             world.expect(inject(world)[1])
         """
     )
-    run = suite.runpytest_subprocess("-n", "2")
-    run.assert_outcomes(passed=2, failed=1)
-    run.stdout.fnmatch_lines(["*crashed while running*test_killed*"])
+    run = suite.runpytest_subprocess("-n", "2", "--junitxml=junit.xml", "--seabus-artefacts=kept")
+    run.assert_outcomes(passed=2, errors=1)
+    kept = suite.path / "kept/test_killed"
+    run.stdout.fnmatch_lines(["*crashed while running*test_killed*", "*seabus artefacts*", str(kept)])
+    assert (kept / "console-l1.log").exists()
+    told = (suite.path / "junit.xml").read_text()
+    assert told.count('name="seabus_verdict" value="error"') == 1
     assert_nothing_left()
+
+
+def test_a_killed_worker_without_a_world_is_not_ours(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        """
+        import os, signal
+        def test_killed():
+            os.kill(os.getpid(), signal.SIGKILL)
+        """
+    )
+    suite.runpytest_subprocess("-n", "1").assert_outcomes(failed=1)
 
 
 @pytest.mark.parametrize("words", [[], ["-n", "2"]])
@@ -98,22 +112,18 @@ def test_ctrl_c(suite: pytest.Pytester, words: list[str]) -> None:
     assert_nothing_left()
 
 
-def assert_nothing_left() -> None:
-    """No emulator lives and, once swept, no folder is left."""
-    root = str(folders.running())
-    deadline = time.monotonic() + 5
-    while emulators(root) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not emulators(root)
-    run_folder.reap()
-    assert not list(folders.running().iterdir())
-
-
-def emulators(root: str) -> list[psutil.Process]:
-    """Processes whose command line names a run folder below ``root``."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if process.pid != os.getpid() and any(f"{root}/" in word for word in process.cmdline()):
-                found.append(process)
-    return found
+@pytest.mark.soak
+def test_one_worker_boots_for_all(
+    suite: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two workers want a world that nobody has booted yet."""
+    monkeypatch.setenv("SEEN", str(tmp_path))
+    suite.makepyfile(FOUR)
+    before = set(folders.cache().glob("template-*/"))
+    words = f"--seabus-l2-append=seabus={time.time_ns()}"  # the guest's kernel ignores it
+    run = suite.runpytest_subprocess("-n", "2", "--seabus-artefacts=kept", words)
+    run.assert_outcomes(passed=4)
+    new = set(folders.cache().glob("template-*/")) - before
+    assert len(new) == 1
+    assert len(list((suite.path / "kept").glob("*/boot"))) == 1
+    Store().remove(new.pop())

@@ -1,6 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kernel modules for an initramfs, out of package trees made here."""
-
 from __future__ import annotations
 
 import io
@@ -14,49 +12,47 @@ from seabus.errors import ImageError
 from seabus.images import modules
 from seabus.images.tree import PackageTree
 
-FOLDER = "usr/lib/modules/7.0-arm64"
+BASE = "usr/lib/modules/7.3.4"
 
 
-def module(name: str, depends: str) -> bytes:
-    return f"\x7fELF\0license=GPL\0depends={depends}\0name={name}\0".encode()
-
-
-def tree(folder: Path, files: dict[str, bytes]) -> PackageTree:
-    with tarfile.open(folder / "tar", "w") as tar:
-        for name, data in files.items():
-            member = tarfile.TarInfo(f"./{FOLDER}/{name}")
+def tree(tmp_path: Path, **depends: str) -> PackageTree:
+    """A package tree of modules: name to what each depends on."""
+    with tarfile.open(tmp_path / "tree.tar", "w") as tar:
+        for name, others in depends.items():
+            data = lzma.compress(b"\x7fELF\0license=GPL\0depends=" + others.encode() + b"\0name=x\0")
+            member = tarfile.TarInfo(f"./{BASE}/kernel/drivers/{name.replace('_', '-')}.ko.xz")
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
-    return PackageTree(folder / "tar")
+    return PackageTree(tmp_path / "tree.tar")
 
 
-def test_dependencies_come_along(tmp_path: Path) -> None:
-    files = {
-        "kernel/fs/big-fs.ko.xz": lzma.compress(module("big_fs", "journal,check_sum")),
-        "kernel/fs/journal.ko": module("journal", "check-sum"),
-        "kernel/lib/check-sum.ko.xz": lzma.compress(module("check_sum", "")),
-        "kernel/mm/other.ko": module("other", "big-fs"),
-    }
-    with tree(tmp_path, files) as packages:
-        found = modules.collect(packages, ["big-fs"])
-    assert sorted(found) == [
-        f"{FOLDER}/{name}" for name in ("big_fs.ko", "check_sum.ko", "journal.ko", "modules.dep")
+def test_a_module_brings_what_it_depends_on(tmp_path: Path) -> None:
+    with tree(
+        tmp_path, virtio_net="net_failover", net_failover="failover", failover="", other=""
+    ) as packages:
+        files = modules.collect(packages, ["virtio_net"])
+    assert sorted(files) == [
+        f"{BASE}/kernel/drivers/failover.ko",
+        f"{BASE}/kernel/drivers/net-failover.ko",
+        f"{BASE}/kernel/drivers/virtio-net.ko",
+        f"{BASE}/modules.dep",
     ]
-    assert found[f"{FOLDER}/big_fs.ko"] == module("big_fs", "journal,check_sum")
-    assert found[f"{FOLDER}/modules.dep"].decode().splitlines() == [
-        "big_fs.ko: journal.ko check_sum.ko",
-        "check_sum.ko:",
-        "journal.ko: check_sum.ko",
+    assert files[f"{BASE}/kernel/drivers/failover.ko"].startswith(b"\x7fELF")
+    assert files[f"{BASE}/modules.dep"].decode().splitlines() == [
+        "kernel/drivers/failover.ko: ",
+        "kernel/drivers/net-failover.ko: kernel/drivers/failover.ko",
+        "kernel/drivers/virtio-net.ko: kernel/drivers/net-failover.ko kernel/drivers/failover.ko",
     ]
 
 
-def test_a_module_that_is_not_there(tmp_path: Path) -> None:
-    with tree(tmp_path, {"kernel/a.ko": module("a", "b")}) as packages:
-        with pytest.raises(ImageError, match="no module b"):
-            modules.collect(packages, ["a"])
-        assert modules.collect(packages, []) == {}
+def test_what_the_kernel_has_built_in_is_left_out(tmp_path: Path) -> None:
+    with tree(tmp_path, failover="") as packages:
+        assert modules.collect(packages, ["einj"]) == {}
 
 
-def test_what_is_no_module() -> None:
-    with pytest.raises(ImageError, match="does not say"):
-        modules.depends(b"\x7fELF")
+def test_a_missing_dependency_is_told(tmp_path: Path) -> None:
+    with (
+        tree(tmp_path, virtio_net="net_failover") as packages,
+        pytest.raises(ImageError, match="net_failover"),
+    ):
+        modules.collect(packages, ["virtio_net"])

@@ -66,7 +66,7 @@ def test_an_emulator_that_outlived_its_owner_is_ended(tmp_path: Path) -> None:
         [sys.executable, "-c", "import time; time.sleep(300)", f"path={folder.path}/qmp.sock"]
     )
     folder.note_emulator(child.pid)
-    folder._lock.release()  # what the kernel does when an owner dies
+    os.close(folder.lock)  # what the kernel does when an owner dies
     assert run_folder.reap() == [folder.name]
     assert not psutil.pid_exists(child.pid)
     child.wait()

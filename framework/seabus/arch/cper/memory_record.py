@@ -3,7 +3,7 @@
 
 import uuid
 
-from seabus.arch.addresses import GuestPhysical, HostPhysical
+from seabus.arch.addresses import HostPhysical
 from seabus.arch.cper.block import StatusBlock
 from seabus.arch.cper.entry import DataEntry
 from seabus.arch.cper.memory import MemoryErrorType, MemorySection
@@ -11,7 +11,7 @@ from seabus.arch.cper.severity import Severity
 
 
 def memory_error_record(
-    address: HostPhysical | GuestPhysical,
+    address: HostPhysical,
     *,
     severity: Severity = Severity.RECOVERABLE,
     fru_id: uuid.UUID,
@@ -19,7 +19,7 @@ def memory_error_record(
     mask: int = 0xFFFF_FFFF_FFFF_F000,
     error_type: MemoryErrorType | None = None,
 ) -> StatusBlock:
-    """Return the record with which firmware tells L1 (the VMM: L2) of one bad place in its memory.
+    """Return the record with which firmware tells L1 of one bad place in its memory.
 
     Its layout is the one measured to work with QMP ``inject-ghes-v2-error`` of QEMU 11.1.3: block
     status 0x11, one entry of revision 0x300 with FRU id and text, 80 bytes of memory section with

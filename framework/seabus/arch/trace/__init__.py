@@ -47,7 +47,7 @@ from seabus.arch.trace.kvm_devices import (
     KvmWfx,
 )
 from seabus.arch.trace.line import LostEvents, TraceLine, parse_trace_line
-from seabus.arch.trace.probes import ProbeHit, SeaProbe, console_message, marker_text
+from seabus.arch.trace.probes import MceProbe, ProbeHit, SeaProbe, console_message, marker_text
 from seabus.arch.trace.ras import (
     ArmEvent,
     ExtlogMemEvent,
@@ -80,6 +80,7 @@ __all__ = [
     "KvmWfx",
     "LostEvents",
     "McEvent",
+    "MceProbe",
     "MemoryFailureEvent",
     "NonStandardEvent",
     "ProbeHit",
@@ -120,6 +121,7 @@ TraceEvent: TypeAlias = (
     | KvmWfx
     | KvmVcpuWakeup
     | SeaProbe
+    | MceProbe
     | ProbeHit
 )
 
@@ -160,11 +162,12 @@ EVENT_CLASSES = tuple(_READERS)
 def parse_trace_event(line: TraceLine) -> TraceEvent | None:
     """Return a line's event, typed; ``None`` for one without a type, and for a damaged one.
 
-    A line of any other name with the shape of a probe's is a :class:`SeaProbe` or a :class:`ProbeHit`. The
-    texts of ``console`` and ``tracing_mark_write`` are :func:`console_message` and :func:`marker_text`.
+    A line of any other name with the shape of a probe's is a :class:`SeaProbe`, a :class:`MceProbe` or a
+    :class:`ProbeHit`. The texts of ``console`` and ``tracing_mark_write`` are :func:`console_message` and
+    :func:`marker_text`.
     """
     if reader := _READERS.get(line.event):
         return reader(line)
     if console_message(line) is not None or marker_text(line) is not None:
         return None
-    return SeaProbe.of(line) or ProbeHit.of(line)
+    return SeaProbe.of(line) or MceProbe.of(line) or ProbeHit.of(line)

@@ -9,7 +9,7 @@ from typing import Self
 from seabus.arch.trace._fields import number
 from seabus.arch.trace.line import TraceLine
 
-__all__ = ["ProbeHit", "SeaProbe", "console_message", "marker_text"]
+__all__ = ["MceProbe", "ProbeHit", "SeaProbe", "console_message", "marker_text"]
 
 
 def console_message(line: TraceLine) -> str | None:
@@ -83,3 +83,29 @@ class SeaProbe:
             return None
         far, esr = number(line.fields, "far"), number(line.fields, "esr")
         return None if far is None or esr is None else cls(far=far, esr=esr)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MceProbe:
+    """A kprobe on ``send_sig_mceerr`` or ``force_sig_mceerr``: SIGBUS for a memory error, as it is sent.
+
+    ``code`` is BUS_MCEERR_AO or BUS_MCEERR_AR, ``address`` si_addr (a virtual address of the process that
+    is signalled), ``lsb`` si_addr_lsb. The probe fetches ``code=%x0:s32 address=%x1 lsb=%x2:s16``; it comes
+    just before the ``signal_generate`` of the same signal, from the same task.
+
+    Source: Linux kernel/signal.c.
+    """
+
+    code: int
+    address: int
+    lsb: int
+
+    @classmethod
+    def of(cls, line: TraceLine) -> Self | None:
+        """Return what the line tells, or ``None`` if it is another event or damaged."""
+        if not line.text.startswith(("(send_sig_mceerr+", "(force_sig_mceerr+")):
+            return None
+        code, address, lsb = (number(line.fields, name) for name in ("code", "address", "lsb"))
+        if code is None or address is None or lsb is None:
+            return None
+        return cls(code=code, address=address, lsb=lsb)

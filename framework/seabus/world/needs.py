@@ -27,6 +27,9 @@ class Need:
     reason: str
 
 
+#: GHES drives one platform device for each source in HEST (Linux drivers/acpi/apei/hest.c).
+_APEI: Final = "test -d /sys/bus/platform/drivers/GHES/GHES.0"
+
 NEEDS: Final = {
     "hard-offline": Need(
         level="L1",
@@ -43,12 +46,33 @@ NEEDS: Final = {
         script="modprobe hwpoison-inject 2>/dev/null; test -w /sys/kernel/debug/hwpoison/corrupt-pfn",
         reason="no hwpoison/corrupt-pfn in debugfs (CONFIG_HWPOISON_INJECT)",
     ),
+    "host-apei": Need(
+        level="L1",
+        script=_APEI,
+        reason="the host's kernel takes no firmware records (no HEST, or APEI is switched off)",
+    ),
+    "guest-apei": Need(
+        level="L2",
+        script=_APEI,
+        reason="the guest's kernel takes no records of its VMM (no HEST, or APEI is switched off)",
+    ),
     "einj": Need(
         level="L1",
         script="test -d /sys/kernel/debug/apei/einj",
         reason="no apei/einj in debugfs (an EINJ table, CONFIG_ACPI_APEI_EINJ)",
     ),
 }
+
+
+async def has(world: World, need: Need) -> bool:
+    """Whether the living world has a capability."""
+    agent = world.l1 if need.level == "L1" else world.l2
+    return (await agent.run("sh", "-c", need.script)).exit == 0
+
+
+async def found(world: World) -> dict[str, bool]:
+    """All of them, by name."""
+    return {name: await has(world, NEEDS[name]) for name in sorted(NEEDS)}
 
 
 async def require(world: World, names: Iterable[str]) -> None:
@@ -61,8 +85,7 @@ async def require(world: World, names: Iterable[str]) -> None:
         if name not in NEEDS:
             raise UsageError(f"there is no capability {name!r}", hint=f"one of {', '.join(sorted(NEEDS))}")
         need = NEEDS[name]
-        agent = world.l1 if need.level == "L1" else world.l2
-        if (await agent.run("sh", "-c", need.script)).exit != 0:
+        if not await has(world, need):
             raise CapabilityError(
                 f"{need.level}: {need.reason}", hint=f"probe: {need.script}", capability=name
             )

@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``seabus lab``: hosts that people and CI jobs share. The verbs are those that labgrid's users know."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import dataclasses
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from seabus.errors import HostError, UsageError
+from seabus.lab import emulated, health, inventory, keeper
+from seabus.lab.inventory import Lab
+from seabus.lab.lease import HeldError, Leases, Owner, Record
+from seabus.lab.ssh import SshHost
+from seabus.report.progress import teller
+
+_DESCRIPTION: Final = """\
+Lab hosts are real machines that tests poison. Only those named in the lab file are ever touched, each by one
+holder at a time. `pytest --seabus-lab FILE` takes and returns hosts by itself; these commands are for people.
+"""
+_FILE: Final = "SEABUS_LAB"
+_HOURS: Final = 8.0
+_LOOK_AGAIN: Final = 1.0
+
+
+def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser action is private
+    parser = commands.add_parser("lab", help="share the hosts of a lab", description=_DESCRIPTION)
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+
+    def verb(name: str, text: str, work: Any, *, host: bool = True) -> argparse.ArgumentParser:  # noqa: ANN401
+        one: argparse.ArgumentParser = verbs.add_parser(
+            name, help=text, description=f"{text[0].upper()}{text[1:]}."
+        )
+        one.add_argument(
+            "--lab", type=Path, metavar="FILE", help=f"the lab file [${_FILE}]", default=os.environ.get(_FILE)
+        )
+        if host:
+            one.add_argument("host", help="its name in the lab file")
+        one.set_defaults(main=work)
+        return one
+
+    for name, text in (("places", "list the hosts"), ("who", "list who holds which host")):
+        listing = verb(name, text, _places if name == "places" else _who, host=False)
+        listing.add_argument("--json", action="store_true", help="a list of objects on standard output")
+    verb("show", "show all that is known of a host", _show)
+    taking = verb("acquire", "take a host for yourself", _acquire)
+    taking.add_argument(
+        "--hours", type=float, default=_HOURS, help=f"give it back by itself after so long [{_HOURS:g}]"
+    )
+    giving = verb("release", "give a host back that you took", _release)
+    giving.add_argument("--kick", action="store_true", help="take it away from whoever holds it")
+    reserving = verb("reserve", "be the next who gets a host", _reserve)
+    reserving.add_argument("--hours", type=float, default=1.0, help="for so long from now [1]")
+    waiting = verb("wait", "wait until a host is free", _wait)
+    waiting.add_argument("--timeout", type=float, default=3600.0, metavar="SECONDS", help="[3600]")
+    checking = verb("check", "connect to a host and examine it; nothing is changed", _check)
+    checking.add_argument("--json", action="store_true", help="an object on standard output")
+    verb("repaired", "end the quarantine of a host", _repaired)
+    verb("console", "show the console of a host", _console)
+    shell = verb("ssh", "open a shell on a host, by its key of the lab file", _ssh)
+    shell.add_argument("command", nargs=argparse.REMAINDER, help="run this instead")
+    making = verbs.add_parser(
+        "emulate",
+        help="run a lab of emulators, to try all this",
+        description="Boot emulated hosts, write DIR/lab.toml, and keep them running until Ctrl-C.",
+    )
+    making.add_argument("folder", type=Path, metavar="DIR", help="for the lab file and the consoles")
+    making.add_argument("--hosts", type=int, default=1, metavar="N", help="how many [1]")
+    making.set_defaults(main=_emulate)
+    switch = verbs.add_parser("emulated-power")  # what the lab file of emulators calls
+    switch.add_argument("switch", type=Path)
+    switch.add_argument("host")
+    switch.add_argument("state")
+    switch.set_defaults(main=_emulated_power)
+
+
+# Looking
+
+
+def _places(arguments: argparse.Namespace) -> int:
+    with _leases(arguments) as (lab, leases):
+        records = {record.host: record for record in leases.records()}
+    if arguments.json:
+        print(json.dumps([_as_json(lab, records[name]) for name in lab.hosts], indent=1))
+        return 0
+    table = Table("host", "address", "state", "faults")
+    for name, host in lab.hosts.items():
+        table.add_row(name, f"{host.address}:{host.port}", _state(records[name]), " ".join(host.faults))
+    Console().print(table)
+    return 0
+
+
+def _who(arguments: argparse.Namespace) -> int:
+    with _leases(arguments) as (lab, leases):
+        held = [record for record in leases.records() if record.owner]
+    if arguments.json:
+        print(json.dumps([_as_json(lab, record) for record in held], indent=1))
+        return 0
+    for record in held:
+        print(f"{record.host}: {record.owner} (lease {record.token})")
+    if not held:
+        print("nobody holds a host")
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    with _leases(arguments) as (lab, leases):
+        host = lab.host(arguments.host)
+        record = _record(leases, host.name)
+    for field in dataclasses.fields(host):
+        value = getattr(host, field.name)
+        shown = " ".join(value) if isinstance(value, tuple) else value or "-"
+        print(f"{field.name.replace('_', '-'):14} {shown}")
+    print(f"{'state':14} {_state(record)}")
+    if record.dirty:
+        print(f"{'dirty':14} {record.dirty}")
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    host = _lab(arguments).host(arguments.host)
+
+    async def look() -> health.Health:
+        ssh = await SshHost.connect(host)
+        try:
+            return await health.examine(host.name, ssh)
+        finally:
+            await ssh.close()
+
+    found = asyncio.run(look())
+    if arguments.json:
+        facts = {**dataclasses.asdict(found), "has": sorted(found.has)}
+        print(json.dumps(facts, indent=1))
+    else:
+        has = ", ".join(sorted(found.has)) or "nothing"
+        print(f"{host.name}: Linux {found.kernel}, {found.machine}; has {has}")
+        print(f"{host.name}: tainted {found.tainted}, {found.corrupted_kib} KiB poisoned")
+    health.must_be_usable(host.name, found)
+    return 0
+
+
+# Taking and giving
+
+
+def _acquire(arguments: argparse.Namespace) -> int:
+    with _leases(arguments) as (lab, leases):
+        host = lab.host(arguments.host)
+        token = leases.acquire(host.name, ttl=arguments.hours * 3600, owner=Owner.person())
+    print(f"{host.name} is yours for {arguments.hours:g} h (lease {token}); seabus lab release {host.name}")
+    return 0
+
+
+def _release(arguments: argparse.Namespace) -> int:
+    with _leases(arguments) as (lab, leases):
+        record = _record(leases, lab.host(arguments.host).name)
+        if record.owner is None:
+            print(f"nobody holds {record.host}")
+            return 0
+        if not arguments.kick and (record.owner.pid or not record.owner.is_as(Owner.person())):
+            raise HeldError(
+                f"lab host {record.host} is held by {record.owner}, not by you",
+                hint="--kick takes it away: their run ends as `error`, and nothing more is broken by it",
+            )
+        leases.release(record.host, record.token)
+    print(f"{arguments.host} is free")
+    return 0
+
+
+def _reserve(arguments: argparse.Namespace) -> int:
+    with _leases(arguments) as (lab, leases):
+        leases.reserve(lab.host(arguments.host).name, ttl=arguments.hours * 3600)
+    print(f"you are next on {arguments.host}: seabus lab wait {arguments.host}")
+    return 0
+
+
+def _wait(arguments: argparse.Namespace) -> int:
+    say = teller()
+    late = time.monotonic() + arguments.timeout
+    said = None
+    with _leases(arguments) as (lab, leases):
+        lab.host(arguments.host)
+        while (record := _record(leases, arguments.host)).owner or record.quarantined:
+            if record.quarantined:
+                raise HostError(
+                    f"{record.host} is in quarantine: {record.quarantined}", hint="seabus lab repaired"
+                )
+            if record.owner != said:
+                say(f"{record.host} is held by {record.owner}")
+                said = record.owner
+            if time.monotonic() > late:
+                raise HeldError(f"{record.host} is still held by {record.owner}", hint="--timeout SECONDS")
+            time.sleep(_LOOK_AGAIN)  # keepers of leases tell nobody when one ends
+    print(f"{arguments.host} is free")
+    return 0
+
+
+def _repaired(arguments: argparse.Namespace) -> int:
+    with _leases(arguments) as (lab, leases):
+        leases.repaired(lab.host(arguments.host).name)
+    print(f"{arguments.host} is looked at again when it is next used")
+    return 0
+
+
+# Going there
+
+
+def _console(arguments: argparse.Namespace) -> int:
+    host = _lab(arguments).host(arguments.host)
+    if not host.console:
+        raise UsageError(f"the lab file has no `console` for {host.name}", hint="a command that prints it")
+    os.execvp(host.console[0], host.console)
+
+
+def _ssh(arguments: argparse.Namespace) -> int:
+    host = _lab(arguments).host(arguments.host)
+    # OpenSSH's own client, for its terminal; the key it may trust is that of the lab file alone.
+    name = host.address if host.port == 22 else f"[{host.address}]:{host.port}"
+    words = ["ssh", "-p", str(host.port), "-o", "StrictHostKeyChecking=yes"]
+    words += ["-o", "UserKnownHostsFile=none", "-o", f"KnownHostsCommand=/bin/echo {name} {host.host_key}"]
+    if host.identity:
+        words += ["-i", str(host.identity), "-o", "IdentitiesOnly=yes"]
+    os.execvp("ssh", [*words, f"{host.user}@{host.address}", *arguments.command])
+
+
+# A lab of emulators
+
+
+def _emulate(arguments: argparse.Namespace) -> int:
+    if not 1 <= arguments.hosts <= 16:
+        raise UsageError(f"--hosts {arguments.hosts} is out of range", hint="1 to 16")
+    say = teller()
+
+    async def run() -> None:
+        folder = emulated.clear(arguments.folder.absolute())
+        names = [f"lab{number + 1}" for number in range(arguments.hosts)]
+        async with emulated.EmulatedLab.open(folder, names, say=say):
+            print(folder / "lab.toml", flush=True)
+            say("all up; Ctrl-C ends them")
+            await asyncio.Event().wait()
+
+    asyncio.run(run())
+    return 0
+
+
+def _emulated_power(arguments: argparse.Namespace) -> int:
+    emulated.press(arguments.switch, arguments.host, arguments.state)
+    return 0
+
+
+# Inside
+
+
+def _lab(arguments: argparse.Namespace) -> Lab:
+    if arguments.lab is None:
+        raise UsageError("which lab?", hint=f"--lab FILE, or set {_FILE}; see docs/lab.md")
+    return inventory.load(Path(arguments.lab))
+
+
+@contextlib.contextmanager
+def _leases(arguments: argparse.Namespace) -> Iterator[tuple[Lab, Leases]]:
+    lab = _lab(arguments)
+    leases = keeper.of(lab)
+    try:
+        yield lab, leases
+    finally:
+        leases.close()
+
+
+def _record(leases: Leases, name: str) -> Record:
+    return next(record for record in leases.records() if record.host == name)
+
+
+def _state(record: Record) -> str:
+    if record.quarantined:
+        return f"quarantine: {record.quarantined}"
+    if record.owner:
+        return f"held by {record.owner}"
+    return "free, to be rebooted first" if record.dirty else "free"
+
+
+def _as_json(lab: Lab, record: Record) -> dict[str, Any]:
+    host = lab.host(record.host)
+    return {
+        "host": host.name,
+        "address": host.address,
+        "port": host.port,
+        "faults": list(host.faults),
+        "capabilities": list(host.capabilities),
+        "token": record.token,
+        "owner": dataclasses.asdict(record.owner) if record.owner else None,
+        "dirty": record.dirty,
+        "failures": record.failures,
+        "quarantined": record.quarantined,
+    }

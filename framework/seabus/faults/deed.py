@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Faults that a victim brings upon itself: the access, or the system call, is the fault."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from seabus.faults.fault import Receipt
+from seabus.guest.touch import Touch
+from seabus.observe.events import Event, Level
+from seabus.world.world import World
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deed:
+    """A victim reads an address that nobody answers, or has a page of its own poisoned.
+
+    :param op: what it does, as in :meth:`seabus.guest.victim.Victim.touch`.
+    :param perform: lets it; None if nobody is left to answer.
+    """
+
+    level: Level
+    op: str
+    address: str
+    perform: Callable[[], Awaitable[Touch | None]]
+
+    def described(self) -> Mapping[str, Any]:
+        return {"kind": self.op, "address": self.address, "address_space": f"{self.level} virtual"}
+
+    async def put_in(self, world: World) -> Receipt | None:
+        """The victim's own account is the receipt: it has no reason to hide what came of it."""
+        del world
+        touched = await self.perform()
+        if touched is None:
+            return None
+        return Receipt(witness=f"{self.level} victim", facts={self.op: touched.outcome})
+
+    def receipt(self, event: Event) -> Receipt | None:
+        """Nobody else tells of it."""
+        del event
+        return None

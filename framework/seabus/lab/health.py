@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What state a lab host is in: asked before it is used, and before it is given to somebody else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from seabus.channel.interface import Commands
+from seabus.errors import CapabilityError, HostError, MachineError
+
+# One round trip. Each line is NAME VALUE; what is missing on this kernel prints nothing after its name.
+_SCRIPT: Final = """
+echo boot_id $(cat /proc/sys/kernel/random/boot_id)
+echo kernel $(uname -r)
+echo machine $(uname -m)
+echo uid $(id -u)
+echo tainted $(cat /proc/sys/kernel/tainted)
+echo corrupted_kib $(sed -n 's/^HardwareCorrupted: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo)
+echo huge_pages $(sed 's/.*\\[\\(.*\\)\\].*/\\1/' /sys/kernel/mm/transparent_hugepage/enabled 2>/dev/null)
+test -c /dev/kvm && echo has kvm
+test -w /sys/devices/system/memory/hard_offline_page && echo has hard-offline
+test -w /sys/devices/system/memory/soft_offline_page && echo has soft-offline
+modprobe -q hwpoison-inject 2>/dev/null
+test -w /sys/kernel/debug/hwpoison/corrupt-pfn && echo has hwpoison-inject
+test -w /sys/kernel/debug/hwpoison/unpoison-pfn && echo has unpoison
+modprobe -q einj 2>/dev/null
+test -w /sys/kernel/debug/apei/einj/error_inject && echo has einj
+test -d /sys/kernel/tracing/instances && echo has tracing
+true
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Health:
+    """A host, as it is.
+
+    :param boot_id: of the kernel that runs (a random number of its own since it was booted).
+    :param tainted: ``/proc/sys/kernel/tainted``; what a fault adds to it, a reboot takes away.
+    :param corrupted_kib: memory its kernel takes for broken, in KiB.
+    :param huge_pages: the mode of transparent huge pages, or empty.
+    :param has: capabilities that were found (:mod:`seabus.world.needs` has the names).
+    """
+
+    boot_id: str
+    kernel: str
+    machine: str
+    uid: int
+    tainted: int
+    corrupted_kib: int
+    huge_pages: str
+    has: frozenset[str]
+
+    def differences(self, before: Health) -> list[str]:
+        """In what the host is not as it was before it was used, apart from a reboot."""
+        found = []
+        if self.kernel != before.kernel:
+            found.append(f"its kernel is {self.kernel}, and was {before.kernel}")
+        if self.tainted & ~before.tainted:
+            found.append(f"its kernel is tainted ({self.tainted}, before {before.tainted})")
+        if self.corrupted_kib > before.corrupted_kib:
+            found.append(f"{self.corrupted_kib - before.corrupted_kib} KiB more of its memory are poisoned")
+        if before.has - self.has:
+            found.append(f"it has lost {', '.join(sorted(before.has - self.has))}")
+        return found
+
+
+async def examine(name: str, commands: Commands) -> Health:
+    """Ask a host.
+
+    :raises MachineError: it does not answer as a Linux host does.
+    """
+    result = await commands.run("sh", "-c", _SCRIPT, within=60)
+    found: dict[str, str] = {}
+    has = set()
+    for line in result.text.splitlines():
+        key, _, value = line.partition(" ")
+        if key == "has":
+            has.add(value)
+        else:
+            found[key] = value
+    try:
+        return Health(
+            boot_id=found["boot_id"],
+            kernel=found["kernel"],
+            machine=found["machine"],
+            uid=int(found["uid"]),
+            tainted=int(found["tainted"] or 0),
+            corrupted_kib=int(found["corrupted_kib"] or 0),
+            huge_pages=found.get("huge_pages", ""),
+            has=frozenset(has),
+        )
+    except (KeyError, ValueError) as error:
+        raise MachineError(
+            f"lab host {name} does not answer as a Linux host does",
+            details={"its answer": result.text[-1000:]},
+        ) from error
+
+
+def must_be_usable(name: str, health: Health) -> None:
+    """That tests can be run on a host at all.
+
+    :raises HostError: it is this very computer.
+    :raises CapabilityError: something that no test can do without is missing.
+    """
+    if health.boot_id == own_boot_id():
+        raise HostError(
+            f"lab host {name} is the computer you sit at: it is never poisoned",
+            hint="name another host in the lab file",
+        )
+    for missing, reason, hint in (
+        (health.machine != "aarch64", f"is no arm64 host but {health.machine}", "name another host"),
+        (health.uid != 0, "does not let us in as root", "`user` must be root: memory is to be broken"),
+        ("kvm" not in health.has, "has no /dev/kvm", "enable virtualisation in its firmware and kernel"),
+        (
+            "hard-offline" not in health.has,
+            "has a kernel without memory failure handling (no hard_offline_page)",
+            "CONFIG_MEMORY_FAILURE, CONFIG_MEMORY_HOTPLUG",
+        ),
+        ("tracing" not in health.has, "has no tracefs with instances", "mount -t tracefs tracefs …"),
+    ):
+        if missing:
+            raise CapabilityError(f"lab host {name} {reason}", hint=hint)
+
+
+def own_boot_id() -> str:
+    """Of the computer this runs on."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

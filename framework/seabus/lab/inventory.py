@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lab file: which hosts there are, how they are reached, and what may be done to them.
+
+::
+
+    [lab]
+    name = "rack-7"
+
+    [hosts.altra-1]
+    address = "altra-1.lab.example"
+    identity = "~/.ssh/id_lab"
+    host-key = "ssh-ed25519 AAAA…"
+    faults = ["einj", "hard-offline", "soft-offline"]
+    power-cycle = ["pdu", "cycle", "7"]
+
+A host that is not named here can never be poisoned. ``docs/lab.md`` explains every key.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import difflib
+import re
+import tomllib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+from seabus.errors import UsageError
+
+#: Kinds of faults a host may be given (``faults``); nothing else is done to it.
+FaultKind = Literal["einj", "hard-offline", "hwpoison-inject", "madvise", "soft-offline"]
+Backend = Literal["embedded", "labgrid"]
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabHost:
+    """One host.
+
+    :param address: name or address of its sshd; ``port`` its TCP port.
+    :param user: must be root, or what the host's agent needs to be: it breaks memory.
+    :param identity: a private key file; without one, ssh-agent and the user's own keys are tried.
+    :param host_key: the public host key, as in ``/etc/ssh/ssh_host_ed25519_key.pub``.
+    :param capabilities: what tests may ask a host for, beyond what is probed; free words.
+    :param faults: the only kinds of faults it may be given.
+    :param power_cycle: a command of *this* computer that takes its power away and gives it back.
+    :param console: a command of this computer that prints its console for as long as it runs.
+    :param qemu: the VMM, and ``firmware`` its UEFI, on the host.
+    :param folder: a folder on the host for what we push there.
+    :param boot_seconds: it answers again so long after a power cycle, or never.
+    """
+
+    name: str
+    address: str
+    port: int = 22
+    user: str = "root"
+    identity: Path | None = None
+    host_key: str
+    capabilities: tuple[str, ...] = ()
+    faults: tuple[FaultKind, ...] = ()
+    power_cycle: tuple[str, ...] = ()
+    console: tuple[str, ...] = ()
+    qemu: str = "/usr/bin/qemu-system-aarch64"
+    firmware: str = "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd"
+    folder: str = "/var/tmp/seabus"
+    boot_seconds: int = 600
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lab:
+    """A lab file.
+
+    :param name: tells the leases of one lab from those of another.
+    :param leases: who keeps them; ``coordinator`` is labgrid's address, HOST:PORT.
+    """
+
+    path: Path
+    name: str
+    leases: Backend = "embedded"
+    coordinator: str = ""
+    hosts: Mapping[str, LabHost] = field(default_factory=dict)
+
+    def host(self, name: str) -> LabHost:
+        """A host by its name.
+
+        :raises UsageError: the lab has no such host.
+        """
+        if name not in self.hosts:
+            near = difflib.get_close_matches(name, self.hosts, 1)
+            raise UsageError(
+                f"{self.path} has no host {name}",
+                hint=f"did you mean {near[0]}?" if near else f"it has {', '.join(self.hosts) or 'none'}",
+            )
+        return self.hosts[name]
+
+
+def load(path: Path) -> Lab:
+    """Read a lab file.
+
+    :raises UsageError: it cannot be read, or something in it is wrong: file, line and the nearest right key.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = tomllib.loads(text)
+    except OSError as error:
+        raise UsageError(
+            f"cannot read the lab file {path}: {error.strerror}", hint="--lab FILE; see docs/lab.md"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not TOML: {error}", hint="see docs/lab.md for an example") from error
+    return _Reader(path, text).lab(document)
+
+
+class _Reader:
+    """Turns the document into values, and mistakes into errors that say where."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self._path = path
+        self._lines = text.splitlines()
+
+    def lab(self, document: Mapping[str, Any]) -> Lab:
+        self._known(document, ("lab", "hosts"), ())
+        head = self._table(document, "lab", ())
+        chosen = self._values(Lab, head, ("lab",), ignoring=("path", "hosts"))
+        if chosen.get("leases", "embedded") not in get_args(Backend):
+            raise self._wrong(("lab", "leases"), f"is none of {', '.join(get_args(Backend))}")
+        if chosen.get("leases") == "labgrid" and not chosen.get("coordinator"):
+            raise self._wrong(("lab",), "needs `coordinator` (HOST:PORT) for labgrid")
+        hosts = self._table(document, "hosts", ())
+        if not hosts:
+            raise self._wrong((), "names no host: [hosts.NAME]")
+        return Lab(
+            path=self._path,
+            hosts={name: self._host(name, hosts[name]) for name in hosts},
+            **{"name": self._path.stem, **chosen},
+        )
+
+    def _host(self, name: str, table: object) -> LabHost:
+        where = ("hosts", name)
+        if not isinstance(table, Mapping):
+            raise self._wrong(where, "is no table: [hosts.NAME]")
+        if not _NAME.fullmatch(name):
+            raise self._wrong(where, "is no name for a host: letters, digits, dot, dash, underscore")
+        chosen = self._values(LabHost, table, where, ignoring=("name",))
+        for needed in ("address", "host_key"):
+            if not chosen.get(needed):
+                raise self._wrong(where, f"needs `{needed.replace('_', '-')}`")
+        chosen["host_key"] = self._key(chosen["host_key"], (*where, "host-key"))
+        for kind in chosen.get("faults", ()):
+            if kind not in get_args(FaultKind):
+                near = difflib.get_close_matches(kind, get_args(FaultKind), 1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                raise self._wrong(
+                    (*where, "faults"), f"{kind!r} is none of {_list(get_args(FaultKind))}{hint}"
+                )
+        if not 1 <= chosen.get("port", 22) <= 65535:
+            raise self._wrong((*where, "port"), "is no TCP port")
+        return LabHost(name=name, **chosen)
+
+    def _values(
+        self, kind: type, table: Mapping[str, Any], where: tuple[str, ...], *, ignoring: Collection[str]
+    ) -> dict[str, Any]:
+        fields = {
+            one.name.replace("_", "-"): one for one in dataclasses.fields(kind) if one.name not in ignoring
+        }
+        self._known(table, fields, where)
+        return {
+            fields[key].name: self._value(str(fields[key].type), value, (*where, key))
+            for key, value in table.items()
+        }
+
+    def _value(self, kind: str, value: object, where: tuple[str, ...]) -> object:
+        if kind.startswith("tuple"):
+            if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+                raise self._wrong(where, 'is no list of strings: ["one", "two"]')
+            return tuple(value)
+        if kind == "int":
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise self._wrong(where, "is no positive number")
+            return value
+        if not isinstance(value, str):
+            raise self._wrong(where, "is no string")
+        if kind.startswith("Path"):
+            # Relative to the lab file, so that a lab can be a folder that is moved about.
+            path = self._path.parent / Path(value).expanduser()
+            if not path.is_file():
+                raise self._wrong(where, f"there is no file {path}")
+            return path
+        return value
+
+    def _key(self, text: str, where: tuple[str, ...]) -> str:
+        kind, _, rest = text.strip().partition(" ")
+        try:
+            blob = base64.b64decode(rest.split()[0], validate=True)
+        except (IndexError, binascii.Error):
+            blob = b""
+        # RFC 4253, 6.6: the key begins with the name of its kind.
+        if not blob.startswith(len(kind).to_bytes(4) + kind.encode()):
+            raise self._wrong(where, "is no public key: `ssh-ed25519 AAAA…`, as `ssh-keyscan` prints it")
+        return f"{kind} {rest.split()[0]}"
+
+    def _known(self, table: Mapping[str, Any], names: Collection[str], where: tuple[str, ...]) -> None:
+        for key in table:
+            if key not in names:
+                near = difflib.get_close_matches(key, names, 1)
+                raise self._wrong(
+                    (*where, key),
+                    f"is not known; did you mean `{near[0]}`?" if near else f"is none of {_list(names)}",
+                )
+
+    def _table(self, document: Mapping[str, Any], name: str, where: tuple[str, ...]) -> Mapping[str, Any]:
+        table = document.get(name, {})
+        if not isinstance(table, Mapping):
+            raise self._wrong((*where, name), "is no table")
+        return table
+
+    def _wrong(self, where: tuple[str, ...], what: str) -> UsageError:
+        name = ".".join(where) or "the file"
+        return UsageError(f"{self._path}:{self._line(where)}: {name}: {what}", hint="see docs/lab.md")
+
+    def _line(self, where: tuple[str, ...]) -> int:
+        """Where a key stands; tomllib keeps no positions, so it is looked for as people write it."""
+        for depth in range(len(where), 0, -1):
+            heading = _dotted(where[:depth]) + (r"\s*\]" if depth > 1 or where[depth:] else r"\s*[\].]")
+            start = self._first(rf"\s*\[\s*{heading}", 0)
+            if start and where[depth:]:
+                return self._first(rf"\s*{_dotted(where[depth:][:1])}\s*[.=]", start) or start
+            if start:
+                return start
+        return 1
+
+    def _first(self, pattern: str, after: int) -> int:
+        """The number of the first line after a line that a pattern matches, or 0."""
+        for number, line in enumerate(self._lines[after:], start=after + 1):
+            if re.match(pattern, line):
+                return number
+        return 0
+
+
+def _dotted(names: Sequence[str]) -> str:
+    return r"\s*\.\s*".join(f'"?{re.escape(name)}"?' for name in names)
+
+
+def _list(names: Collection[str]) -> str:
+    return ", ".join(sorted(names))

@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whose a lab host is: the rules of leases as functions of a record and a time, and nothing else.
+
+A lease is exclusive, has an owner, ends by itself, and carries a *fencing token*: a number that grows with
+each lease of a host, so whoever lost a lease without noticing is told apart from whoever holds it now.
+
+A host is ``dirty`` from before the first fault on, until somebody has seen that it is clean again: that
+survives the death of whoever made it so. After three failed attempts to clean it, it is put in quarantine,
+which only a person ends.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import getpass
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, Self
+
+import psutil
+
+from seabus.errors import HostError
+
+#: Attempts to bring a host back before it is put aside.
+ATTEMPTS: Final = 3
+#: Environment variables in which CI systems name the job that runs.
+_JOBS: Final = ("CI_JOB_URL", "GITHUB_RUN_ID", "BUILD_URL", "CI_JOB_ID")
+
+
+class HeldError(HostError):
+    """Somebody else has the host; the message says who."""
+
+
+class LeaseLostError(HostError):
+    """A lease is not ours any more: nothing may be broken in its name."""
+
+
+class QuarantinedError(HostError):
+    """The host was put aside after failing its checks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owner:
+    """Who holds a lease.
+
+    :param pid: 0 if it is not known: then nothing is known about its end either.
+    :param started: when the process began, in s: pids come round again.
+    :param job: the CI job, or empty.
+    """
+
+    user: str
+    computer: str
+    pid: int
+    started: float
+    job: str = ""
+
+    @classmethod
+    def me(cls) -> Self:
+        """This process."""
+        job = next((os.environ[name] for name in _JOBS if os.environ.get(name)), "")
+        try:
+            user = getpass.getuser()
+        except (KeyError, OSError):  # a container's user may have no name
+            user = str(os.getuid())
+        return cls(
+            user=user,
+            computer=socket.gethostname(),
+            pid=os.getpid(),
+            started=psutil.Process().create_time(),
+            job=job,
+        )
+
+    @classmethod
+    def person(cls) -> Self:
+        """Whoever sits here, beyond the life of this process."""
+        return dataclasses.replace(cls.me(), pid=0, started=0.0)
+
+    def is_as(self, other: Owner | None) -> bool:
+        """Whether it is the same person, or runs for the same person."""
+        return other is not None and (self.user, self.computer) == (other.user, other.computer)
+
+    @property
+    def gone(self) -> bool:
+        """Whether the process is known to have ended; of another computer's nothing is known."""
+        if self.computer != socket.gethostname() or self.pid == 0:
+            return False
+        try:
+            return abs(psutil.Process(self.pid).create_time() - self.started) > 1
+        except psutil.NoSuchProcess:
+            return True
+
+    def __str__(self) -> str:
+        job = f", job {self.job}" if self.job else ""
+        process = f", process {self.pid}" if self.pid else ""
+        return f"{self.user}@{self.computer}{process}{job}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What is known about a host between two leases, and during one.
+
+    :param token: of the last lease; it only grows.
+    :param owner: of the present lease; None: free.
+    :param expires: the end of the present lease, in s of the clock of whoever keeps the record.
+    :param reserved: who is next, until ``reserved_until``; nobody else gets it meanwhile.
+    :param dirty: why the host must be looked at before its next use; empty: it is clean.
+    :param kernel: that it ran, and ``tainted`` what its kernel had said of itself, before it became dirty.
+    :param failures: attempts in a row to bring it back that failed.
+    :param quarantined: why it was put aside; empty: it was not.
+    """
+
+    host: str
+    token: int = 0
+    owner: Owner | None = None
+    expires: float = 0.0
+    reserved: Owner | None = None
+    reserved_until: float = 0.0
+    dirty: str = ""
+    kernel: str = ""
+    tainted: int = 0
+    failures: int = 0
+    quarantined: str = ""
+
+    def held(self, now: float, *, owner_gone: bool = False) -> bool:
+        """Whether somebody has it."""
+        return self.owner is not None and now < self.expires and not owner_gone
+
+    def acquired(self, owner: Owner, now: float, ttl: float, *, owner_gone: bool = False) -> Record:
+        """It, with a new lease.
+
+        :param owner_gone: the present owner is known to have ended.
+        :raises HeldError: somebody has it.
+        :raises QuarantinedError: it was put aside.
+        """
+        if self.quarantined:
+            raise QuarantinedError(
+                f"lab host {self.host} is in quarantine: {self.quarantined}",
+                hint=f"repair it, then: seabus lab repaired {self.host}",
+            )
+        if self.held(now, owner_gone=owner_gone):
+            raise HeldError(
+                f"lab host {self.host} is held by {self.owner}",
+                hint=f"seabus lab wait {self.host}, or ask them",
+            )
+        if self.is_reserved(now) and not owner.is_as(self.reserved):
+            raise HeldError(
+                f"lab host {self.host} is reserved for {self.reserved}",
+                hint=f"seabus lab wait {self.host}, or ask them",
+            )
+        return dataclasses.replace(
+            self, token=self.token + 1, owner=owner, expires=now + ttl, reserved=None, reserved_until=0.0
+        )
+
+    def is_reserved(self, now: float) -> bool:
+        """Whether somebody is next."""
+        return self.reserved is not None and now < self.reserved_until
+
+    def reserved_for(self, owner: Owner, now: float, ttl: float) -> Record:
+        """It, with this owner as the next.
+
+        :raises HeldError: somebody else is.
+        """
+        if self.is_reserved(now) and not owner.is_as(self.reserved):
+            raise HeldError(
+                f"lab host {self.host} is reserved for {self.reserved} already", hint="ask them, or wait"
+            )
+        return dataclasses.replace(self, reserved=owner, reserved_until=now + ttl)
+
+    def must_be(self, token: int, now: float) -> None:
+        """That the lease with this token is in force.
+
+        :raises LeaseLostError: it is not.
+        """
+        if self.owner is None or self.token != token:
+            now_it_is = f"{self.owner} has it" if self.owner else "nobody has it"
+            raise LeaseLostError(
+                f"the lease {token} of lab host {self.host} is over: {now_it_is} (lease {self.token})",
+                hint="nothing was broken; run again",
+            )
+        if now >= self.expires:
+            raise LeaseLostError(
+                f"the lease {token} of lab host {self.host} ran out {now - self.expires:.0f} s ago",
+                hint="was this computer asleep? run again",
+            )
+
+    def renewed(self, token: int, now: float, ttl: float) -> Record:
+        """It, with more time.
+
+        :raises LeaseLostError: too late.
+        """
+        self.must_be(token, now)
+        return dataclasses.replace(self, expires=now + ttl)
+
+    def soiled(self, token: int, now: float, why: str, *, kernel: str, tainted: int) -> Record:
+        """It, known to be dirty from now on.
+
+        :raises LeaseLostError: it is not ours.
+        """
+        self.must_be(token, now)
+        if self.dirty:
+            return self
+        return dataclasses.replace(self, dirty=why, kernel=kernel, tainted=tainted)
+
+    def cleaned(self, token: int, now: float) -> Record:
+        """It, seen to be clean.
+
+        :raises LeaseLostError: it is not ours.
+        """
+        self.must_be(token, now)
+        return dataclasses.replace(self, dirty="", failures=0)
+
+    def failed(self, token: int, now: float, why: str) -> Record:
+        """It, after one more attempt to bring it back in vain; the third puts it in quarantine.
+
+        :raises LeaseLostError: it is not ours.
+        """
+        self.must_be(token, now)
+        failures = self.failures + 1
+        return dataclasses.replace(
+            self,
+            dirty=self.dirty or why,
+            failures=failures,
+            quarantined=why if failures >= ATTEMPTS else "",
+        )
+
+    def released(self, token: int) -> Record:
+        """It, free; a lease that is over already is nobody's business."""
+        if self.token != token:
+            return self
+        return dataclasses.replace(self, owner=None, expires=0.0)
+
+    def repaired(self) -> Record:
+        """It, out of quarantine; it must still be looked at."""
+        if not self.quarantined:
+            return self
+        return dataclasses.replace(self, failures=0, quarantined="", dirty=self.dirty or "was in quarantine")
+
+    def as_json(self) -> dict[str, Any]:
+        """For a file."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Record:
+        """Back from a file.
+
+        :raises TypeError: it is not a record.
+        """
+        people = {name: found.get(name) for name in ("owner", "reserved")}
+        return cls(**{**found, **{name: Owner(**one) if one else None for name, one in people.items()}})
+
+
+class Leases(Protocol):
+    """Who keeps the records of a lab's hosts. All of these may be called from any thread."""
+
+    def records(self) -> list[Record]:
+        """One for each host of the lab, in the lab file's order."""
+
+    def acquire(self, host: str, *, ttl: float, owner: Owner | None = None) -> int:
+        """Take a host; the lease's token.
+
+        :param owner: by itself this process.
+
+        :raises HeldError: somebody has it.
+        :raises QuarantinedError: it was put aside.
+        """
+
+    def reserve(self, host: str, *, ttl: float) -> None:
+        """Be the next who gets a host, for so many seconds from now.
+
+        :raises HeldError: somebody else is.
+        """
+
+    def check(self, host: str, token: int) -> Record:
+        """The record, if this lease is in force.
+
+        :raises LeaseLostError: it is not.
+        """
+
+    def renew(self, host: str, token: int, *, ttl: float) -> None:
+        """Give it more time.
+
+        :raises LeaseLostError: too late.
+        """
+
+    def soil(self, host: str, token: int, why: str, *, kernel: str, tainted: int) -> None:
+        """Note that the host is about to be broken, and how it was before.
+
+        :raises LeaseLostError: it is not ours to break.
+        """
+
+    def clean(self, host: str, token: int) -> None:
+        """Note that it is as it was."""
+
+    def fail(self, host: str, token: int, why: str) -> Record:
+        """Note that it could not be brought back; what is known of it then."""
+
+    def release(self, host: str, token: int) -> None:
+        """Give it back."""
+
+    def repaired(self, host: str) -> None:
+        """A person ends its quarantine."""
+
+    def close(self) -> None:
+        """Leave the keeper of the records in peace."""

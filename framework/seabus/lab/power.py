@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands of the lab file that work on a host from outside: its power, and its console."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+from seabus.errors import DeadlineError, HostError
+from seabus.lab.inventory import LabHost
+from seabus.patience import deadline
+
+_TAIL: Final = 1000
+
+
+async def cycle(host: LabHost) -> None:
+    """Take its power away and give it back.
+
+    :raises HostError: there is no command for it, or it fails.
+    """
+    if not host.power_cycle:
+        raise HostError(
+            f"lab host {host.name} must be rebooted, and the lab file has no `power-cycle` for it",
+            hint="reboot it by hand, then: seabus lab repaired " + host.name,
+        )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *host.power_cycle,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise HostError(f"{host.name}'s power-cycle cannot be run: {error}") from error
+    try:
+        async with deadline(host.boot_seconds, f"{host.name}'s power-cycle"):
+            output, _ = await process.communicate()
+    except DeadlineError:
+        _end(process)
+        raise
+    if process.returncode != 0:
+        raise HostError(
+            f"{host.name}'s power-cycle ended with status {process.returncode}",
+            hint=f"try it by hand: {' '.join(host.power_cycle)}",
+            details={"power-cycle": output[-_TAIL:].decode(errors="backslashreplace")},
+        )
+
+
+@contextlib.asynccontextmanager
+async def console(host: LabHost, keep: Path) -> AsyncIterator[None]:
+    """Record its console into a file while the body runs, if the lab file says how."""
+    if not host.console:
+        yield
+        return
+    with keep.open("ab") as output:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *host.console,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise HostError(f"{host.name}'s console cannot be run: {error}") from error
+        try:
+            yield
+        finally:
+            _end(process)
+            await process.wait()
+
+
+def _end(process: asyncio.subprocess.Process) -> None:
+    # Its whole session: a console command may be a script.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One SSH connection to a lab host: commands, files, and programs whose standard streams are a socket here.
+
+paramiko works in threads; each of its channels that we keep open is pumped into a socket pair, so that what
+speaks over it (our agent's client, QMP) does not know the difference.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import io
+import select
+import shlex
+import socket
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, TypeVar
+
+import paramiko
+
+from seabus.channel.interface import CommandResult
+from seabus.errors import ChannelError, HostError, MachineError
+from seabus.lab.inventory import LabHost
+from seabus.patience import ANSWER, deadline, scale
+
+_T = TypeVar("_T")
+
+_CONNECT: Final = 20.0
+#: Seconds between signs of life; three that are not answered end the connection (sshd: ClientAlive…).
+_KEEPALIVE: Final = 5
+_BLOCK: Final = 1 << 16
+#: Seconds between two beats of :meth:`SshHost.open`.
+_BEAT: Final = 15.0
+#: Channels are read by a thread each, two a command.
+_THREADS: Final = 32
+
+
+class SshHost:
+    """A connected host. Made by :meth:`connect`; satisfies :class:`seabus.channel.interface.Commands`."""
+
+    def __init__(self, host: LabHost, client: paramiko.SSHClient) -> None:
+        self.host = host
+        self.level = host.name
+        self._client = client
+        transport = client.get_transport()
+        assert transport is not None  # connect() has made it
+        self._transport = transport
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"ssh {host.name}")
+
+    @classmethod
+    async def connect(cls, host: LabHost) -> SshHost:
+        """Connect, and know by its key that it is the host of the lab file.
+
+        :raises HostError: it cannot be reached, has another key, or does not let us in.
+        """
+        async with deadline(_CONNECT + 5, f"lab host {host.name}"):
+            return cls(host, await asyncio.to_thread(_connect, host))
+
+    @property
+    def alive(self) -> bool:
+        """Whether the connection stands, as far as is known."""
+        return bool(self._transport.is_active())
+
+    async def run(self, *argv: str, stdin: bytes | None = None, within: float = ANSWER) -> CommandResult:
+        """Run a command to its end; both outputs are drained all the time.
+
+        :raises ChannelError: the connection broke.
+        :raises DeadlineError: it did not end in time.
+        """
+        channel = await self._call(lambda: self._transport.open_session(timeout=within * scale()))
+        try:
+            async with deadline(within, f"{self.host.name}'s command `{shlex.join(argv)}`"):
+                await self._call(lambda: channel.exec_command(shlex.join(argv)))
+                output, errors, _ = await asyncio.gather(
+                    self._call(lambda: _drain(channel.recv)),
+                    self._call(lambda: _drain(channel.recv_stderr)),
+                    self._call(lambda: _feed(channel, stdin)),
+                )
+                status = await self._call(channel.recv_exit_status)
+        finally:
+            channel.close()
+        if status < 0 and not self.alive:
+            raise ChannelError(f"the connection to {self.host.name} was lost during `{argv[0]}`")
+        # SSH tells of a signal in a message that paramiko does not keep: -1 says no more than that.
+        return CommandResult(
+            argv=argv,
+            exit=status if status >= 0 else None,
+            signal=None if status >= 0 else 0,
+            stdout=output,
+            stderr=errors,
+        )
+
+    async def spawn(self, *argv: str, output: str) -> int:
+        """Start a command that goes on by itself; returns its pid."""
+        script = f"setsid {shlex.join(argv)} >>{shlex.quote(output)} 2>&1 </dev/null & echo $!"
+        return int((await self.run("sh", "-c", script)).must_succeed().text)
+
+    async def read(self, path: str, *, offset: int = 0) -> bytes:
+        """A file's content from ``offset`` to its end."""
+        return (await self.run("tail", "-c", f"+{offset + 1}", path)).must_succeed().stdout
+
+    async def write(
+        self,
+        path: str,
+        data: bytes,
+        *,
+        mode: int = 0o644,
+        append: bool = False,
+        within: float = ANSWER,
+    ) -> None:
+        """Make or replace a file, or append to it."""
+        quoted = shlex.quote(path)
+        script = (
+            f"cat >>{quoted}" if append else f"umask 077 && cat >{quoted}.new && mv {quoted}.new {quoted}"
+        )
+        await self._write(f"{script} && chmod {mode:o} {quoted}", data, within)
+
+    async def write_file(self, path: str, local: Path, *, mode: int = 0o644, within: float = 300) -> None:
+        """Copy a file of ours there."""
+        await self.write(path, await asyncio.to_thread(local.read_bytes), mode=mode, within=within)
+
+    async def _write(self, script: str, data: bytes, within: float) -> None:
+        (await self.run("sh", "-c", script, stdin=data, within=within)).must_succeed()
+
+    async def open(self, *argv: str, beat: bytes = b"") -> socket.socket:
+        """A program on the host; what is sent goes to its standard input, its output comes back.
+
+        Both ends close with the other; the program ends by end of file. Its errors are not kept.
+
+        :param beat: sent between lines when nothing else was for a while, so that silence means an end.
+        :raises ChannelError: the connection broke.
+        """
+        channel = await self._call(lambda: self._transport.open_session(timeout=ANSWER * scale()))
+        await self._call(lambda: channel.exec_command(f"exec {shlex.join(argv)} 2>/dev/null"))
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        _Pump(channel, theirs, beat)
+        return ours
+
+    async def record(self, keep: Path, *argv: str) -> None:
+        """Append a program's output to a file of ours, until it ends or the connection does."""
+        channel = await self._call(lambda: self._transport.open_session(timeout=ANSWER * scale()))
+        await self._call(lambda: channel.exec_command(f"exec {shlex.join(argv)} 2>/dev/null"))
+        threading.Thread(target=_keep, args=(channel, keep), daemon=True).start()
+
+    async def ended(self) -> int:
+        """Wait for the end of the connection."""
+        await self._call(self._transport.join)
+        return 1
+
+    def ended_error(self) -> MachineError:
+        """The error to raise when it is gone and should not be."""
+        return ChannelError(
+            f"the connection to lab host {self.host.name} was lost",
+            hint=f"seabus lab check {self.host.name}; its console is in the artefacts",
+        )
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._client.close)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _call(self, work: Callable[[], _T]) -> _T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            raise ChannelError(f"the connection to {self.host.name} broke: {error!r}") from error
+
+
+def _connect(host: LabHost) -> paramiko.SSHClient:
+    client = paramiko.SSHClient()
+    client.set_missing_host_key_policy(paramiko.RejectPolicy())
+    known = host.address if host.port == paramiko.config.SSH_PORT else f"[{host.address}]:{host.port}"
+    kind, _, text = host.host_key.partition(" ")
+    key = paramiko.PKey.from_type_string(kind, base64.b64decode(text))
+    client.get_host_keys().add(known, kind, key)
+    where = f"lab host {host.name} ({host.user}@{host.address}:{host.port})"
+    try:
+        client.connect(
+            host.address,
+            port=host.port,
+            username=host.user,
+            key_filename=str(host.identity) if host.identity else None,
+            allow_agent=host.identity is None,
+            look_for_keys=host.identity is None,
+            timeout=_CONNECT * scale(),
+            banner_timeout=_CONNECT * scale(),
+            auth_timeout=_CONNECT * scale(),
+        )
+    except paramiko.BadHostKeyException as error:
+        client.close()
+        got = f"{error.key.get_name()} {error.key.get_base64()}"
+        raise HostError(
+            f"{where} has another key than the lab file says",
+            hint="somebody else answers there, or it was installed anew: compare, then correct `host-key`",
+            details={"its key": got},
+        ) from error
+    except paramiko.AuthenticationException as error:
+        client.close()
+        raise HostError(f"{where} does not let us in: {error}", hint="see `user` and `identity`") from error
+    except paramiko.SSHException as error:
+        client.close()
+        if "not found in known_hosts" in str(error):
+            raise HostError(
+                f"{where} has no key of the kind the lab file names ({kind})",
+                hint="somebody else answers there, or it was installed anew: correct `host-key`",
+            ) from error
+        raise HostError(f"{where} does not speak SSH as it should: {error}") from error
+    except (OSError, EOFError) as error:
+        client.close()
+        raise HostError(f"{where} cannot be reached: {error}", hint="is it up, and its sshd?") from error
+    transport = client.get_transport()
+    assert transport is not None
+    transport.set_keepalive(_KEEPALIVE)
+    return client
+
+
+def _drain(receive: Callable[[int], bytes]) -> bytes:
+    taken = io.BytesIO()
+    while block := receive(_BLOCK):
+        taken.write(block)
+    return taken.getvalue()
+
+
+def _feed(channel: paramiko.Channel, data: bytes | None) -> None:
+    # A command that does not read its input, and ends, closes the channel: no reason to fail.
+    with contextlib.suppress(OSError):
+        if data:
+            channel.sendall(data)
+        channel.shutdown_write()
+
+
+class _Pump:
+    """Carries a channel's bytes to a socket and back, by two threads; each ends the other."""
+
+    def __init__(self, channel: paramiko.Channel, wire: socket.socket, beat: bytes) -> None:
+        self._channel = channel
+        self._wire = wire
+        self._beat = beat
+        self._ended = threading.Barrier(2)
+        for work in (self._inwards, self._outwards):
+            threading.Thread(target=self._run, args=(work,), daemon=True).start()
+
+    def _run(self, work: Callable[[], None]) -> None:
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            work()
+        with contextlib.suppress(OSError):
+            self._wire.shutdown(socket.SHUT_RDWR)
+        self._channel.close()
+        # Only when neither thread uses it any more: its number may be given to somebody else.
+        self._ended.wait()
+        self._wire.close()
+
+    def _inwards(self) -> None:
+        while block := self._channel.recv(_BLOCK):
+            self._wire.sendall(block)
+
+    def _outwards(self) -> None:
+        between_lines = True
+        while True:
+            ready, _, _ = select.select([self._wire], [], [], _BEAT if self._beat else None)
+            if not ready and between_lines:
+                self._channel.sendall(self._beat)
+            elif ready:
+                if not (block := self._wire.recv(_BLOCK)):
+                    return
+                self._channel.sendall(block)
+                between_lines = block.endswith(b"\n")
+
+
+def _keep(channel: paramiko.Channel, path: Path) -> None:
+    with (
+        contextlib.suppress(OSError, EOFError, paramiko.SSHException),
+        path.open("ab", buffering=0) as file,
+    ):
+        while block := channel.recv(_BLOCK):
+            file.write(block)
+    channel.close()

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The folder that keeps a test's evidence, and the result file in it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import pytest
+
+from seabus.errors import SeabusError
+from seabus.judge.verdict import Verdict
+
+if TYPE_CHECKING:
+    from seabus.session.session import Session
+
+if TYPE_CHECKING:
+    pass
+
+_T = TypeVar("_T")
+#: Properties of a test, in JUnit too: its verdict, and where its evidence lies.
+VERDICT: Final = "seabus_verdict"
+ARTEFACTS: Final = "seabus_artefacts"
+#: Where a test's session is found again when its outcome is reported, and what its world is made of.
+SESSION: Final[pytest.StashKey[Session]] = pytest.StashKey()
+VERSIONS: Final = pytest.StashKey[dict[str, str]]()
+FOLDER: Final = pytest.StashKey[Path]()
+FAILED: Final = pytest.StashKey[bool]()
+#: In each folder: whose it is.
+_OWNER: Final = "test.txt"
+_RESULT: Final = "result.json"
+
+
+def session_of(item: pytest.Item) -> Session | None:
+    """The session of a test: its own, or the one that it shares with its module."""
+    return _found(item, SESSION)
+
+
+def folder_of(item: pytest.Item) -> Path | None:
+    """The folder with a test's evidence: its own, or its module's."""
+    return _found(item, FOLDER)
+
+
+def _found(item: pytest.Item, key: pytest.StashKey[_T]) -> _T | None:
+    found = item.stash.get(key, None)
+    module = item.getparent(pytest.Module)
+    if found is None and module is not None and "warm_world" in getattr(item, "fixturenames", ()):
+        return module.stash.get(key, None)
+    return found
+
+
+def new_folder(request: pytest.FixtureRequest, temporary: pytest.TempPathFactory) -> Path:
+    """A folder of the test's own, or its module's."""
+    name = re.sub(r"[^\w.-]+", "-", request.node.name)[:80].strip("-")
+    chosen: Path | None = request.config.option.seabus_artefacts
+    if chosen is None:
+        folder = temporary.mktemp(f"seabus-{name}", numbered=True)
+    else:
+        chosen.mkdir(parents=True, exist_ok=True)
+        folder = _numbered(chosen.absolute(), name)
+    (folder / _OWNER).write_text(f"{request.node.nodeid}\n")
+    request.node.stash[FOLDER] = folder
+    return folder
+
+
+def unfinished(config: pytest.Config, nodeid: str) -> Path | None:
+    """The folder of a test whose process did not live to tell its result."""
+    chosen: Path | None = config.option.seabus_artefacts
+    if chosen is None:
+        # The very folder that xdist puts those of its workers into.
+        root, pattern = config._tmp_path_factory.getbasetemp(), f"*/seabus-*/{_OWNER}"  # type: ignore[attr-defined]
+    else:
+        root, pattern = chosen.absolute(), f"*/{_OWNER}"
+    for owner in root.glob(pattern):
+        folder: Path = owner.parent
+        if folder.is_symlink() or (folder / _RESULT).exists():  # pytest links to the newest of each name
+            continue
+        if owner.read_text().strip() == nodeid:
+            return folder
+    return None
+
+
+def write_result(item: pytest.Item, verdict: Verdict, error: BaseException | None) -> None:
+    """The result file, as `seabus run` writes it, of a test that has a folder of its own."""
+    from seabus.report import result
+
+    folder = item.stash.get(FOLDER, None)
+    if folder is None:
+        return
+    session = item.stash.get(SESSION, None)
+    about: dict[str, Any] = {"versions": item.stash.get(VERSIONS, {}), "artefacts": folder}
+    found: Mapping[str, Any]
+    if session is not None and session.outcome is not None:
+        found = result.of_outcome(session.outcome, **about)
+    else:
+        found = result.of_error(error if isinstance(error, SeabusError) else None, **about)
+    reason = found["reason"] if found["verdict"] == str(verdict) else _said(error)
+    told = {**found, "verdict": str(verdict), "reason": reason, "test": item.nodeid}
+    (folder / _RESULT).write_text(json.dumps(told, indent=1, default=str) + "\n")
+
+
+def _said(error: BaseException | None) -> str:
+    """What a test ended with, one line."""
+    if error is None:
+        return "ended without a verdict"
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
+def _numbered(root: Path, name: str) -> Path:
+    """Workers choose at the same time: making the folder is what decides."""
+    number = 0
+    while True:
+        folder = root / (f"{name}-{number}" if number else name)
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return folder

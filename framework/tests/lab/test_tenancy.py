@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A host is taken by one, broken by its holder alone, and given back as it was - or not given at all."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from seabus.arch.addresses import HostPhysical
+from seabus.errors import CapabilityError, HostError
+from seabus.lab import fence, health
+from seabus.lab.embedded import EmbeddedLeases
+from seabus.lab.inventory import Lab
+from seabus.lab.lease import HeldError, LeaseLostError, QuarantinedError
+from seabus.lab.ssh import SshHost
+from tests.lab.conftest import Desk, RunningLab, run
+
+pytestmark = pytest.mark.emulated
+
+HARD_OFFLINE = "/sys/devices/system/memory/hard_offline_page"
+
+
+async def poison(ssh: SshHost) -> int:
+    """Break a page that nobody uses; its page frame number."""
+    ends = "s/ *[0-9a-f]*-\\([0-9a-f]*\\) : System RAM.*/\\1/p"
+    end = int((await ssh.run("sed", "-n", ends, "/proc/iomem")).text.split()[-1], 16)
+    page = HostPhysical((end >> 12) - 0x2000 << 12)
+    (await ssh.run("sh", "-c", f"echo {page} >{HARD_OFFLINE}")).must_succeed()
+    return page.pfn
+
+
+def change(lab: Lab, name: str, **fields: object) -> Lab:
+    hosts = {**lab.hosts, name: dataclasses.replace(lab.host(name), **fields)}  # type: ignore[arg-type]
+    return dataclasses.replace(lab, hosts=hosts)
+
+
+def test_one_at_a_time_and_nothing_stays(desk: Desk) -> None:
+    with desk.tenancy("lab1") as tenancy:
+        agent = tenancy.agent_argv[0]
+        assert run(tenancy.ssh.run("test", "-x", agent)).exit == 0
+        with pytest.raises(HeldError, match="lab1 is held by"):
+            run(desk.begin("lab1"))
+        boot = tenancy.health.boot_id
+    assert all(record.owner is None and not record.dirty for record in desk.leases.records())
+
+    async def look() -> None:
+        ssh = await SshHost.connect(desk.lab.host("lab1"))
+        left = f"ls {agent} /run/seabus/*; pidof {Path(agent).name}; ls /sys/kernel/tracing/instances"
+        found = await ssh.run("sh", "-c", left)
+        assert found.text == ""
+        assert (await health.examine("lab1", ssh)).boot_id == boot
+        await ssh.close()
+
+    run(look())
+
+
+def test_poison_is_undone_without_a_reboot(desk: Desk) -> None:
+    with desk.tenancy("lab1") as tenancy:
+        boot = tenancy.health.boot_id
+
+        async def play() -> None:
+            await tenancy.permit("hard-offline")
+            tenancy.pfns.add(await poison(tenancy.ssh))
+            assert (await health.examine("lab1", tenancy.ssh)).corrupted_kib == 4
+
+        run(play())
+        assert desk.leases.records()[0].dirty
+    assert not desk.leases.records()[0].dirty
+    with desk.tenancy("lab1") as tenancy:
+        assert (tenancy.health.corrupted_kib, tenancy.health.boot_id) == (0, boot)
+
+
+def test_what_cannot_be_undone_is_rebooted(desk: Desk) -> None:
+    with desk.tenancy("lab1") as tenancy:
+        boot = tenancy.health.boot_id
+
+        async def play() -> None:
+            await tenancy.permit("hard-offline")
+            await poison(tenancy.ssh)  # and nobody knows which page it was
+
+        run(play())
+    assert any("4 KiB more of its memory are poisoned" in text for text in desk.said)
+    assert not desk.leases.records()[0].dirty
+    with desk.tenancy("lab1") as tenancy:
+        assert tenancy.health.boot_id != boot
+
+
+def test_a_holder_that_died_leaves_a_host_that_is_rebooted(desk: Desk) -> None:
+    tenancy = run(desk.begin("lab1"))
+    boot = tenancy.health.boot_id
+
+    async def die() -> None:
+        await tenancy.permit("hard-offline")
+        await poison(tenancy.ssh)
+        await tenancy.ssh.close()
+
+    run(die())
+    desk.leases.release("lab1", tenancy.token)  # as it is when the process is gone
+    with desk.tenancy("lab1") as after:
+        assert after.health.boot_id != boot
+        assert after.health.corrupted_kib == 0
+    assert not desk.leases.records()[0].dirty
+    run(tenancy._leave())
+
+
+def test_only_what_the_lab_file_allows(desk: Desk) -> None:
+    desk.lab = change(desk.lab, "lab1", faults=("soft-offline",))
+    with desk.tenancy("lab1") as tenancy, pytest.raises(CapabilityError, match="does not allow hard-offline"):
+        run(tenancy.permit("hard-offline"))
+    assert not desk.leases.records()[0].dirty
+
+
+def test_a_lease_that_was_taken_away_breaks_nothing(desk: Desk) -> None:
+    with desk.tenancy("lab1") as tenancy:
+        desk.leases.release("lab1", tenancy.token)
+        stolen = desk.leases.acquire("lab1", ttl=60)
+        with pytest.raises(LeaseLostError, match="the lease 1 of lab host lab1 is over"):
+            run(tenancy.permit("hard-offline"))
+        assert desk.leases.check("lab1", stolen).dirty == ""
+        desk.leases.release("lab1", stolen)
+
+
+def test_two_keepers_of_leases_are_found_out_by_the_host(desk: Desk, tmp_path: Path) -> None:
+    """Each believes that the host is free; the host itself knows better."""
+    other = EmbeddedLeases(desk.lab, folder=tmp_path / "other")
+    other.release("lab1", other.acquire("lab1", ttl=60))
+    with desk.tenancy("lab1") as tenancy:
+        others = Desk(desk.lab, other, desk.images)
+        with others.tenancy("lab1"):  # its number is higher, so the host is theirs
+            with pytest.raises(LeaseLostError, match="knows a later lease, 2"):
+                run(tenancy.permit("hard-offline"))
+            assert run(fence.must_hold("lab1", tenancy.ssh, 2)) is None
+        tenancy._soiled = False  # nothing was broken, by its own account as well
+        desk.leases.clean("lab1", tenancy.token)
+
+
+def test_a_host_that_does_not_come_back_is_put_aside_and_the_others_go_on(desk: Desk) -> None:
+    desk.lab = change(desk.lab, "lab1", power_cycle=("false",))
+    tenancy = run(desk.begin("lab1"))
+    run(tenancy.permit("hard-offline"))
+    with pytest.raises(QuarantinedError, match="power-cycle ended with status 1"):
+        run(tenancy.give_back("it misbehaved"))
+    with pytest.raises(QuarantinedError):
+        run(desk.begin("lab1"))
+    with desk.tenancy("lab2"):
+        pass
+    desk.leases.repaired("lab1")
+    desk.lab = change(
+        desk.lab, "lab1", power_cycle=(*desk.lab.host("lab2").power_cycle[:-2], "lab1", "cycle")
+    )
+    with desk.tenancy("lab1"):
+        pass
+    assert not desk.leases.records()[0].dirty
+
+
+def test_no_host_is_the_one_we_sit_at(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    with desk.tenancy("lab1") as tenancy:
+        monkeypatch.setattr(health, "own_boot_id", lambda: tenancy.health.boot_id)
+        with pytest.raises(HostError, match="the computer you sit at"):
+            health.must_be_usable("lab1", tenancy.health)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"machine": "x86_64"}, "is no arm64 host but x86_64"),
+        ({"uid": 1000}, "does not let us in as root"),
+        ({"has": frozenset({"hard-offline", "tracing"})}, "has no /dev/kvm"),
+        ({"has": frozenset({"kvm", "tracing"})}, "without memory failure handling"),
+    ],
+)
+def test_hosts_that_cannot_be_used(fields: dict[str, object], words: str) -> None:
+    good = health.Health(
+        boot_id="x",
+        kernel="7",
+        machine="aarch64",
+        uid=0,
+        tainted=0,
+        corrupted_kib=0,
+        huge_pages="",
+        has=frozenset({"kvm", "hard-offline", "tracing"}),
+    )
+    health.must_be_usable("h", good)
+    with pytest.raises(CapabilityError, match=words):
+        health.must_be_usable("h", dataclasses.replace(good, **fields))  # type: ignore[arg-type]
+
+
+def test_a_qemu_that_is_not_there(desk: Desk, running_lab: RunningLab) -> None:
+    del running_lab
+    desk.lab = change(desk.lab, "lab1", qemu="/opt/qemu")
+    with pytest.raises(CapabilityError, match="lab1 has no /opt/qemu"):
+        run(desk.begin("lab1"))
+    assert desk.leases.records()[0].owner is None
