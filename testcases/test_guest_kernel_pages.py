@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lost page is the guest kernel's own: its text, its heap, the page tables of a process.
 
-A kernel cannot do without its text and its heap, and memory_failure() never gets to say so: the abort comes in
-kernel mode, where arm64 asks nobody (arch/arm64/mm/fault.c do_sea(); docs/findings/0005). Who ran into it is
-killed by an oops, and a machine that was told to stop at one (panic_on_oops) stops.
+A kernel cannot do without its text and its heap, and memory_failure() never gets to say so: the abort comes
+in kernel mode, where arm64 asks nobody (arch/arm64/mm/fault.c do_sea(); docs/findings/0005). Who ran into it
+is killed by an oops, and a machine that was told to stop at one (panic_on_oops) stops.
 
 A page table that a process walks is another matter: hardware would report an abort on the walk (DFSC 0x14 to
 0x17), in the process's own context. QEMU reports what it reports for any data access, DFSC 0x10; the guest
@@ -12,18 +12,23 @@ claims the record, finds a page that it cannot take away, and has the process ki
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from seabus.arch.addresses import GuestPhysical
 from seabus.arch.esr import qemu_sea_esr
 from seabus.catalogue import scenario
 from seabus.chains import guest, guest_kernel, host
 from seabus.faults.record import MemoryRecord
-from seabus.guest import kernel_map
+from seabus.guest import allocations, kernel_map
 from seabus.guest.vmm_memory import VmmPage
-from seabus.session.session import Session
+from seabus.session.session import Session, SessionVictim
 
 pytestmark = pytest.mark.emulated
 
+PAGE = 4096
+BLOCK = 2 << 20
 IN_KERNEL = qemu_sea_esr(from_el0=False)
 LOST = (host.RECORD, host.VMM_TOLD, host.UNMAPPED, host.VCPU_STOPPED, host.ABORT_INJECTED)
 OOPSED = (*LOST, guest.ABORT_TAKEN, guest_kernel.OOPS, guest_kernel.COMMAND_DIES)
@@ -66,3 +71,113 @@ def test_text(world: Session, text: VmmPage) -> None:
         guest_kernel.oopses_for_command("cat"),
         guest.reads_intact(victim.victim),
     )
+
+
+@scenario(
+    title="A page of the guest kernel's text is lost, and the guest was told to stop at an oops: it panics",
+    fault="memory record, recoverable, at a page of the guest kernel's text",
+    expects=(*LOST, guest_kernel.PANICS),
+    sources=(*SOURCES, "Linux arch/arm64/kernel/traps.c die()"),
+)
+def test_text_of_a_guest_that_stops(world: Session, text: VmmPage) -> None:
+    world.guest.write("/proc/sys/kernel/panic_on_oops", b"1")
+    world.guest.write("/proc/sys/kernel/printk", b"7")
+    world.victim()
+    record = lose(world, text)
+    world.command("cat", "/proc/version")
+    world.expect(
+        host.reports(record),
+        host.tells_vmm(vmm_pid=world.vmm_pid),
+        host.takes_page(text.host_physical.pfn),
+        host.stops_vcpu(esr=IN_KERNEL, from_el=1),
+        guest_kernel.panics(),
+    )
+
+
+#: A program reads a byte, which makes the kernel fill a buffer of a page; told to, it goes on with that.
+READER = """
+mkfifo /run/go; exec 3</proc/version; dd bs=1 count=1 <&3 of=/dev/null 2>/dev/null
+echo >/run/ready; read go </run/go; exec dd bs=1 count=1 <&3 of=/dev/null
+"""
+
+
+@scenario(
+    title="An object of the guest kernel's heap is lost: who reads it is killed by an oops",
+    fault="memory record, recoverable, at a page of the guest kernel's slab",
+    expects=(*LOST, guest.ABORT_TAKEN, guest_kernel.OOPS),
+    sources=(*SOURCES, "Linux fs/seq_file.c seq_read_iter(): a buffer of a page"),
+)
+def test_slab(world: Session) -> None:
+    world.guest.hush()
+    victim = world.victim()
+    where = world.run(kernel_map.KernelMap.of(world.guest.agent))
+    made, reader = world.run(reading(world))
+    buffer = next(one for one in made.made if one.comm == "dd" and one.address and one.size == PAGE)
+    assert buffer.address is not None
+    page = world.vmm.guest_page(where.of_memory(buffer.address))
+    record = lose(world, page)
+    world.guest.run("sh", "-c", "echo >/run/go")
+    world.until("L2", "trouble", what="call trace")
+    victim.touch("read")
+    world.expect(
+        host.reports(record),
+        host.tells_vmm(vmm_pid=world.vmm_pid),
+        host.takes_page(page.host_physical.pfn),
+        host.stops_vcpu(esr=IN_KERNEL, from_el=1),
+        guest_kernel.aborts(esr=IN_KERNEL, tid=reader),
+        guest_kernel.oopses(),
+        guest.reads_intact(victim.victim),
+    )
+
+
+async def reading(world: Session) -> tuple[allocations.Allocations, int]:
+    """A program of the guest that has read a part of a file: what was allocated for it, its process id."""
+    agent = world.guest.agent
+    async with allocations.watched(agent) as made:
+        reader = await agent.spawn("/bin/sh", "-c", READER, output="/run/reader.log")
+        (await agent.run("sh", "-c", "until test -e /run/ready; do sleep 0.02; done")).must_succeed()
+    return made, reader
+
+
+@scenario(
+    title="A page table of a process is lost: what hardware calls an abort on a walk kills the process",
+    fault="memory record, recoverable, at the level 3 table that maps 2 MiB of a process of the guest",
+    expects=(*LOST, guest.ABORT_TAKEN, guest.RECORD),
+    sources=("Arm ARM DDI 0487, DFSC of ESR_EL1", "Linux mm/memory-failure.c"),
+)
+def test_page_table(world: Session) -> None:
+    made, victim = world.run(populated(world))
+    mapped = victim.page_at(-int(victim.address) % BLOCK)
+    table = next(
+        frame
+        for one in made.made
+        if one.pfn and one.size == PAGE and "MOVABLE" not in one.flags
+        for frame in [GuestPhysical(one.pfn << 12)]
+        if maps(world, frame) == mapped.guest_physical.pfn
+    )
+    assert "pgtable" in world.guest.page_flags(table)
+    page = world.vmm.guest_page(table)
+    record = lose(world, page)
+    victim.touch("read", offset=-int(victim.address) % BLOCK)
+    world.expect(
+        host.reports(record),
+        host.tells_vmm(vmm_pid=world.vmm_pid),
+        host.takes_page(page.host_physical.pfn),
+        host.stops_vcpu(esr=qemu_sea_esr(from_el0=True)),
+    )
+
+
+async def populated(world: Session) -> tuple[allocations.Allocations, SessionVictim]:
+    """A victim with whole blocks of 2 MiB, and what was allocated for it: its page tables, too."""
+    async with allocations.watched(world.guest.agent) as made:
+        victim = await world.stage.victim(pages=2 * BLOCK // PAGE)
+    return made, SessionVictim(world, victim)
+
+
+def maps(world: Session, table: GuestPhysical) -> int:
+    """The page frame that the first entry of a table maps (Arm ARM, VMSAv8-64 descriptors)."""
+    said = world.run(
+        world.world.l2_qmp.execute("human-monitor-command", {"command-line": f"xp /1gx {table}"})
+    )
+    entry = re.search(r": (0x[0-9a-f]+)", said)
+    return (int(entry[1], 16) >> 12) & ((1 << 36) - 1) if entry else 0

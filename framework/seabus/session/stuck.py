@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A victim that may never come back from what it does: its kernel died under it, with a lock it needs to end."""
+"""A victim that may never come back: its kernel died under it, with a lock that it needs to end."""
 
 from __future__ import annotations
 
