@@ -28,12 +28,11 @@ from seabus.session.session import Session
 pytestmark = pytest.mark.emulated
 
 PROGRAM, LIBRARY = "/qemu-system-aarch64", "/libcapstone.so.5"
-#: Pages that nothing uses while a guest is idle: a disassembler's, options long read, the environment.
+#: Pages that nothing uses while a guest is idle: a disassembler's, options long read.
 IDLE: dict[str, Callable[[Session], VmmPage]] = {
     "heap": lambda world: world.vmm.resident(world.vmm.area("[heap]"))[3],
     "library-data": lambda world: world.vmm.resident(world.vmm.area(LIBRARY, "w"))[0],
     "library-text": lambda world: world.vmm.resident(world.vmm.area(LIBRARY, "x"))[0],
-    "stack": lambda world: world.vmm.resident(world.vmm.area("[stack]"))[-1],
     "text": lambda world: world.vmm.resident(world.vmm.area(PROGRAM, "x"))[5],
 }
 #: And pages that it cannot do without for a moment: where its allocator begins, and where it is woken.

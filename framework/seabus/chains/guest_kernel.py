@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 from seabus.chains import host
-from seabus.chains.guest import ABORT_TAKEN
+from seabus.chains.guest import ABORT_TAKEN, RECORD
+from seabus.chains.host import DELIVERED
 from seabus.guest.victim import Victim
 from seabus.judge.expectation import Expectation, Link
 
@@ -64,6 +65,21 @@ REFUSED: Final = Link(
     promise="known poison is an ordinary fault, so the kernel's access to it is fixed up: EFAULT, and no"
     " signal (Linux arch/arm64/mm/fault.c)",
 )
+FORCED: Final = Link(
+    name="consumer-forced",
+    level="L2",
+    witness="trace",
+    kind="sigbus",
+    promise="who consumed what memory_failure() could not take away must not go on"
+    " (Linux drivers/acpi/apei/ghes.c memory_failure_cb())",
+)
+FORCED_INFORMED: Final = Link(
+    name="consumer-forced-informed",
+    level="L2",
+    witness="victim",
+    kind="siginfo",
+    promise="a forced SIGBUS names no address (Linux kernel/signal.c force_sig())",
+)
 
 
 def aborts(*, esr: int, tid: int) -> Expectation:
@@ -89,6 +105,16 @@ def oopses_for_command(program: str) -> list[Expectation]:
 def panics() -> list[Expectation]:
     """The guest's kernel stops at its oops, and its VMM ends with it (QEMU's option -no-reboot)."""
     return [PANICS(after=(host.ABORT_INJECTED,), who="guest", message=_STOPS)]
+
+
+def forces(victim: Victim) -> list[Expectation]:
+    """The consumer gets SIGBUS with no address: the kernel could not take the page away."""
+    return [
+        FORCED(after=(RECORD,), code=_SI_KERNEL, tid=victim.tid, result=DELIVERED),
+        FORCED_INFORMED(
+            after=(FORCED,), code=_SI_KERNEL, address=0, fault_address=0, esr=None, tid=victim.tid
+        ),
+    ]
 
 
 def refuses(victim: Victim, *, op: str, errno: int = _EFAULT, again: str = "") -> Expectation:

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from seabus.images.store import Store
+from seabus.machine.config import WorldConfig
 from seabus.plugin.workers import workers
+from seabus.world import template
 
 SHOW = """
     import pytest
@@ -76,8 +79,10 @@ def test_nothing_happens_unasked(
     assert not list(tmp_path.rglob("*"))
 
 
-def test_the_header_names_the_parts(suite: pytest.Pytester) -> None:
+@pytest.mark.emulated
+def test_the_header_names_the_parts(suite: pytest.Pytester, tmp_path: Path) -> None:
     """All of it is known, once a world was booted, without starting one."""
+    template.ensure(WorldConfig(), store=Store(), artefacts=tmp_path, say=lambda _: None)
     suite.makepyfile("def test_it(): pass")
     suite.runpytest().stdout.fnmatch_lines(
         [
