@@ -45,6 +45,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "process_vm_readv": {"op": "sys-vm-read"},
     "read": {"op": "sys-read", "path": FILE},
     "write": {"op": "sys-write", "path": FILE},
+    "write-direct": {"op": "sys-direct-write", "path": FILE},
 }
 
 
@@ -167,4 +168,34 @@ def test_the_next_error_ends_the_vmm(world: Session) -> None:
             again="-again", code=int(BusCode.BUS_MCEERR_AR), comm="CPU 0/KVM", result=host.DELIVERED
         ),
         vmm.gives_up(),
+    )
+
+
+@scenario(
+    title="The guest knows of the page: a system call that uses it fails, and nobody is signalled",
+    fault="memory record, recoverable, at a page that its owner has consumed already",
+    expects=(
+        *CONSUMED[:-1],
+        guest.RECORD,
+        guest.UNMAPPED,
+        guest.VICTIM_SIGNALLED,
+        guest.VICTIM_INFORMED,
+        guest_kernel.REFUSED,
+    ),
+    sources=("Linux arch/arm64/mm/fault.c do_page_fault(): fixup_exception()",),
+)
+@pytest.mark.parametrize("call", sorted(CALLS))
+def test_known_poison_is_efault(world: Session, call: str) -> None:
+    victim = world.victim()
+    record = lose(world, victim)
+    victim.touch("read")
+    victim.touch(**CALLS[call])
+    esr = qemu_sea_esr(from_el0=True)
+    world.expect(
+        host.reports(record),
+        host.loses_page(victim.page, vmm_pid=world.vmm_pid),
+        host.stops_vcpu(esr=esr),
+        guest.takes_abort(victim.page, victim.victim, esr=esr),
+        guest.signals_victim(victim.page, victim.victim),
+        guest_kernel.refuses(victim.victim, op=CALLS[call]["op"]),
     )

@@ -17,7 +17,7 @@ import pytest
 
 from seabus.arch.esr import qemu_sea_esr
 from seabus.catalogue import scenario
-from seabus.chains import guest, host
+from seabus.chains import guest, guest_kernel, host
 from seabus.faults.record import MemoryRecord
 from seabus.guest.disk import mount_disk
 from seabus.session.session import Session, SessionVictim
@@ -185,4 +185,65 @@ def test_clean_file(world: Session, kind: str, op: str) -> None:
         guest.reads_intact(victim.victim, op=op, again="-again"),
         guest.PAGE_MOVED(pfn=before.guest_physical.pfn),
         guest.frame_is_lost(before),
+    )
+
+
+@scenario(
+    title="A dirty page of a file is lost: who touches it is told, and must not go on",
+    fault="memory record, recoverable, at a dirty page of the guest's page cache",
+    expects=(*LOST, guest_kernel.FORCED),
+    sources=("Linux mm/memory-failure.c me_pagecache_dirty()",),
+)
+def test_dirty_file(world: Session) -> None:
+    """FUSE keeps a reference to it, so it cannot be taken away, and SIGBUS is sent a second time."""
+    victim = world.victim(kind="file", path=world.run(mount_disk(world.guest.agent)), dirty=True)
+    assert "dirty" in world.guest.page_flags(victim.page.guest_physical)
+    record = consume(world, victim)
+    world.expect(
+        host.reports(record),
+        host.loses_page(victim.page, vmm_pid=world.vmm_pid),
+        host.stops_vcpu(esr=ESR),
+        guest.takes_abort(victim.page, victim.victim, esr=ESR),
+        guest.signals_victim(victim.page, victim.victim, page_type="dirty LRU page", result="Failed"),
+        guest_kernel.forces_again(victim.victim),
+    )
+
+
+@scenario(
+    title="Two processes share the page: who consumes it is told at once, the other when it touches it",
+    fault="memory record, recoverable, at a page of L1 behind memory that two processes of the guest share",
+    expects=(*LOST, guest.POISON_SIGNALLED, guest.POISON_INFORMED),
+    sources=("Linux mm/memory-failure.c collect_procs_anon(), task_early_kill()",),
+)
+@pytest.mark.parametrize("kind", ["memfd", "shmem"])
+def test_shared(world: Session, kind: str) -> None:
+    victim = world.victim(kind=kind)
+    other = victim.partner()
+    record = consume(world, victim)
+    other.touch("read")
+    world.expect(
+        host.reports(record),
+        host.loses_page(victim.page, vmm_pid=world.vmm_pid),
+        host.stops_vcpu(esr=ESR),
+        guest.takes_abort(victim.page, victim.victim, esr=ESR),
+        guest.signals_victim(victim.page, victim.victim),
+        guest.meets_poison(victim.page, other.victim),
+    )
+
+
+@scenario(
+    title="The guest's zero page is the host's, which nobody can take away: nobody is told",
+    fault="memory record, recoverable, at the page of L1 behind the guest's zero page",
+    expects=(host.RECORD, host.UNMAPPED, guest.READS),
+    sources=("Linux mm/memory-failure.c get_hwpoison_page()", "Linux virt/kvm/kvm_main.c hva_to_pfn()"),
+)
+def test_zero_page(world: Session) -> None:
+    """The guest only ever read it, so that the VMM's page table has the host's zero page there."""
+    victim = world.victim(kind="zero")
+    assert "zero-page" in world.guest.page_flags(victim.page.guest_physical)
+    record = consume(world, victim)
+    world.expect(
+        host.reports(record),
+        host.takes_page(victim.page.host_physical.pfn, page_type="reserved kernel page", result="Ignored"),
+        guest.reads_intact(victim.victim),
     )

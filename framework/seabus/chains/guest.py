@@ -218,15 +218,17 @@ def gives_up_page(
     addresses: Addresses,
     *,
     page_type: str | None = None,
+    result: str = "Recovered",
     again: str = "",
 ) -> Expectation:
     """The guest's memory_failure() deals with the page of an abort, and the guest never uses it again.
 
     :param page_type: how its kernel calls the page; None: whatever it calls it.
+    :param result: how it says that this went.
     """
     named: dict[str, Any] = {} if page_type is None else {"page_type": page_type}
     pfn = addresses.guest_physical.pfn
-    return UNMAPPED(again=again, after=(RECORD,), pfn=pfn, result="Recovered", **named)
+    return UNMAPPED(again=again, after=(RECORD,), pfn=pfn, result=result, **named)
 
 
 def frame_is_lost(addresses: Addresses, *, mapped: int = 0) -> Expectation:
@@ -239,6 +241,7 @@ def loses_page(
     victim: Consumer,
     *,
     page_type: str | None = None,
+    result: str = "Recovered",
     again: str = "",
 ) -> list[Expectation]:
     """The consumer is signalled, and the guest never uses the page again."""
@@ -250,7 +253,7 @@ def loses_page(
             tid=victim.tid,
             result=DELIVERED,
         ),
-        gives_up_page(addresses, page_type=page_type, again=again),
+        gives_up_page(addresses, page_type=page_type, result=result, again=again),
     ]
 
 
@@ -259,6 +262,7 @@ def signals_victim(
     victim: Victim,
     *,
     page_type: str | None = None,
+    result: str = "Recovered",
     lsb: int = _PAGE_BITS,
     again: str = "",
 ) -> list[Expectation]:
@@ -267,7 +271,7 @@ def signals_victim(
     :param lsb: log2 of the bytes that are lost; all of a page of hugetlbfs.
     """
     return [
-        *loses_page(addresses, victim, page_type=page_type, again=again),
+        *loses_page(addresses, victim, page_type=page_type, result=result, again=again),
         VICTIM_INFORMED(
             again=again,
             after=(VICTIM_SIGNALLED,),

@@ -10,7 +10,7 @@ from typing import Final
 
 from seabus.chains import host
 from seabus.chains.guest import ABORT_TAKEN, RECORD
-from seabus.chains.host import DELIVERED
+from seabus.chains.host import ALREADY_PENDING, DELIVERED
 from seabus.guest.victim import Victim
 from seabus.judge.expectation import Expectation, Link
 
@@ -115,6 +115,11 @@ def forces(victim: Victim) -> list[Expectation]:
             after=(FORCED,), code=_SI_KERNEL, address=0, fault_address=0, esr=None, tid=victim.tid
         ),
     ]
+
+
+def forces_again(victim: Victim) -> Expectation:
+    """The consumer has been told already, and has not taken that SIGBUS yet: this one is dropped."""
+    return FORCED(after=(RECORD,), code=_SI_KERNEL, tid=victim.tid, result=ALREADY_PENDING)
 
 
 def refuses(victim: Victim, *, op: str, errno: int = _EFAULT, again: str = "") -> Expectation:
