@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Literal
+
+from seabus.observe.events import Event
 
 
 class Verdict(StrEnum):
@@ -51,13 +53,18 @@ class Finding:
 class Judgement:
     """A verdict with its reasons.
 
-    :param seen: of a pass: the names of the expectations that were met.
+    :param matched: by name of an expectation, the event that is held for it, right or wrong.
     """
 
     verdict: Verdict
     reason: str
     findings: Sequence[Finding] = ()
-    seen: Sequence[str] = ()
+    matched: Mapping[str, Event] = field(default_factory=dict)
+
+    @property
+    def seen(self) -> list[str]:
+        """The names of the expectations whose events came."""
+        return list(self.matched)
 
 
 class NotAsExpectedError(AssertionError):
