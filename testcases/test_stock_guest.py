@@ -32,6 +32,8 @@ CHAIN = (
     guest_qga.LOGGED,
 )
 ESR = qemu_sea_esr(from_el0=True)
+#: Its root is 100 MiB, which firmware, and then the kernel, has in memory twice.
+ROOM = {"l1_memory_mib": 2560, "l2_memory_mib": 768}
 #: Owns a few pages, says where the first whole one is, waits, and reads it.
 PERL = r"""
 mkfifo /run/go && exec perl -e '
@@ -48,7 +50,8 @@ mkfifo /run/go && exec perl -e '
 @pytest.fixture
 def stock_guest(request: pytest.FixtureRequest) -> None:
     """The world's guest is a Debian as it is; asked for before the world."""
-    request.node.add_marker(pytest.mark.seabus(l2_initrd=stock.get(Store(), say=lambda _: None)))
+    initrd = stock.get(Store(), say=lambda _: None)
+    request.node.add_marker(pytest.mark.seabus(l2_initrd=initrd, **ROOM))
 
 
 @scenario(

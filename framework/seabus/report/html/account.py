@@ -42,12 +42,12 @@ def account(run: Recorded, number: int) -> Iterator[str]:
 def _findings(run: Recorded) -> Iterator[str]:
     error = run.told.get("error")
     if error:
-        yield f'<p class="hint">{escape(str(error.get("blame", "")))}: {escape(str(error.get("message", "")))}'
-        yield f"<br>try: {escape(str(error.get('hint') or 'see the consoles below'))}</p>"
+        told, hint = f"{error.get('blame')}: {error.get('message')}", error.get("hint")
+        yield f'<p class="hint">{escape(told)}<br>try: {escape(str(hint or "see the consoles below"))}</p>'
     if not run.findings:
         return
-    yield '<table class="findings"><thead><tr><th>deviation</th><th>expected</th><th>observed</th></tr></thead>'
-    yield "<tbody>"
+    yield '<table class="findings"><thead><tr><th>deviation</th><th>expected</th><th>observed</th></tr>'
+    yield "</thead><tbody>"
     for finding in run.findings:
         expected, observed = (escape(_shown(finding.get(name))) for name in ("expected", "observed"))
         yield f"<tr><td>{escape(finding['text'])}</td><td>{expected}</td><td>{observed}</td></tr>"

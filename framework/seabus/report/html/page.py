@@ -13,9 +13,9 @@ from seabus.report.html.overview import overview
 from seabus.report.recorded import ORDER, Recorded
 
 _TIP = (
-    '<svg width="0" height="0" aria-hidden="true" class="defs"><defs><marker id="tip" viewBox="0 0 8 8" refX="6"'
-    ' refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse"><path d="M0 0L8 4L0 8z"/></marker>'
-    "</defs></svg>"
+    '<svg width="0" height="0" aria-hidden="true" class="defs"><defs><marker id="tip" viewBox="0 0 8 8"'
+    ' refX="6" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse">'
+    '<path d="M0 0L8 4L0 8z"/></marker></defs></svg>'
 )
 
 

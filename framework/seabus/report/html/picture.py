@@ -70,7 +70,8 @@ def _dot(row: Row, number: int) -> str:
     anchor = ' text-anchor="end"' if left else ""
     text = row.text if len(row.text) <= _LONGEST else f"{row.text[: _LONGEST - 1]}…"
     return (
-        f'<g class="event {row.state} {LANES[row.lane][:2]}" tabindex="0"><title>{escape(row.details)}</title>'
+        f'<g class="event {row.state} {LANES[row.lane][:2]}" tabindex="0">'
+        f"<title>{escape(row.details)}</title>"
         f'{time}<circle cx="{x}" cy="{y}" r="5"/>'
         f'<text x="{x - 12 if left else x + 12}" y="{y + 4}"{anchor}>{escape(text)}</text></g>'
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a picture of a fault shows, from top to bottom: the events that were judged, and those that did not come."""
+"""What a picture of a fault shows, from top to bottom: what happened, and what should have."""
 
 from __future__ import annotations
 
