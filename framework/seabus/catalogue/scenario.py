@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import pytest
 
@@ -68,9 +68,3 @@ def scenario(
     mark: Any = getattr(pytest.mark, MARKER)
     decorated: pytest.MarkDecorator = mark(found)
     return decorated
-
-
-def scenario_of(item: pytest.Item) -> Scenario | None:
-    """A test's account of itself, if it is a scenario."""
-    marker = item.get_closest_marker(MARKER)
-    return cast(Scenario, marker.args[0]) if marker else None

@@ -53,13 +53,13 @@ def judge(story: Story, expectations: Sequence[Expectation]) -> Judgement:
     if not expectations:
         return Judgement(verdict=Verdict.UNKNOWN, reason="nothing was expected")
     if findings:
-        return Judgement(verdict=Verdict.FAIL, reason=findings[0].text, findings=findings, matched=matched)
+        return Judgement(verdict=Verdict.FAIL, reason=findings[0].text, findings=findings)
     return Judgement(
         verdict=Verdict.PASS,
         reason=f"all {len(expectations)} expected events were seen, and nothing else"
         if len(matched) == len(expectations)
         else f"{len(matched)} events were seen as expected, and nothing else",
-        matched=matched,
+        seen=tuple(matched),
     )
 
 

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Literal
-
-from seabus.observe.events import Event
 
 
 class Verdict(StrEnum):
@@ -53,18 +51,13 @@ class Finding:
 class Judgement:
     """A verdict with its reasons.
 
-    :param matched: by name of an expectation, the event that is held for it, right or wrong.
+    :param seen: of a pass: the names of the expectations that were met.
     """
 
     verdict: Verdict
     reason: str
     findings: Sequence[Finding] = ()
-    matched: Mapping[str, Event] = field(default_factory=dict)
-
-    @property
-    def seen(self) -> list[str]:
-        """The names of the expectations whose events came."""
-        return list(self.matched)
+    seen: Sequence[str] = ()
 
 
 class NotAsExpectedError(AssertionError):

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from seabus.catalogue.scenario import scenario_of
+from seabus.catalogue.scenario import MARKER, Scenario
 from seabus.errors import NoVerdictError
 from seabus.judge.verdict import NotAsExpectedError, Verdict
 from seabus.plugin.evidence import SESSION
@@ -16,6 +16,12 @@ from seabus.plugin.evidence import SESSION
 if TYPE_CHECKING:
     from seabus.faults.fault import Fault
     from seabus.judge.expectation import Link
+
+
+def scenario_of(item: pytest.Item) -> Scenario | None:
+    """The test's account of itself, if it is a scenario."""
+    marker = item.get_closest_marker(MARKER)
+    return cast(Scenario, marker.args[0]) if marker else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -5,21 +5,20 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import pytest
 
-from seabus.catalogue.scenario import scenario_of
 from seabus.errors import SeabusError
 from seabus.judge.verdict import Verdict
-from seabus.machine.config import WorldConfig
 
 if TYPE_CHECKING:
     from seabus.session.session import Session
+
+if TYPE_CHECKING:
+    pass
 
 _T = TypeVar("_T")
 #: Properties of a test, in JUnit too: its verdict, and where its evidence lies.
@@ -99,25 +98,8 @@ def write_result(item: pytest.Item, verdict: Verdict, error: BaseException | Non
     else:
         found = result.of_error(error if isinstance(error, SeabusError) else None, **about)
     reason = found["reason"] if found["verdict"] == str(verdict) else _said(error)
-    told = {**found, "verdict": str(verdict), "reason": reason, **_about(item)}
+    told = {**found, "verdict": str(verdict), "reason": reason, "test": item.nodeid}
     (folder / _RESULT).write_text(json.dumps(told, indent=1, default=str) + "\n")
-
-
-def _about(item: pytest.Item) -> dict[str, Any]:
-    """The test, for who reads its result without its code."""
-    from seabus.plugin.options import world_config  # which knows what is kept, and so this module
-
-    scenario = scenario_of(item)
-    default, config = asdict(WorldConfig()), asdict(world_config(item, item.config))
-    told = None
-    if scenario is not None:
-        told = {"title": scenario.title, "fault": scenario.fault, "sources": list(scenario.sources)}
-    return {
-        "test": item.nodeid,
-        "scenario": told,
-        "configuration": {name: value for name, value in config.items() if value != default[name]},
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }
 
 
 def _said(error: BaseException | None) -> str:

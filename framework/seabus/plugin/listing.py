@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from seabus.catalogue.scenario import scenario_of
+from seabus.plugin.control import scenario_of
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -12,6 +12,7 @@ import seabus
 from seabus.arch.esr import decode_esr
 from seabus.errors import SeabusError
 from seabus.judge.verdict import Verdict
+from seabus.observe.story import Story
 from seabus.report.complaint import as_json
 from seabus.session.outcome import Outcome
 
@@ -33,7 +34,7 @@ def of_outcome(outcome: Outcome, *, versions: Mapping[str, str], artefacts: Path
             for page in outcome.addresses[:1]
             for space, address, by in page.steps()
         ],
-        "events": _events(outcome),
+        "events": _events(outcome.story),
         "clocks": {
             level: {"error_s": alignment.error_ns / 1e9} for level, alignment in outcome.story.clocks.items()
         },
@@ -83,9 +84,7 @@ def _of_faults(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _events(outcome: Outcome) -> list[dict[str, Any]]:
-    story = outcome.story
-    names = {id(event): name for name, event in outcome.judgement.matched.items()}
+def _events(story: Story) -> list[dict[str, Any]]:
     return [
         {
             "level": event.level,
@@ -94,7 +93,6 @@ def _events(outcome: Outcome) -> list[dict[str, Any]]:
             "t": round(story.time_s(event), 6),
             "fields": _readable(event.fields),
             "text": event.text,
-            "expectation": names.get(id(event)),
         }
         for event in story.events
     ]
