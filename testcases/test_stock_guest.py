@@ -3,6 +3,8 @@
 
 The kernel is the same, all else is not: init, libraries, and the programs that lose a page. QEMU's own guest
 agent is a witness: it reads the log as an administrator would, and sees how its programs end.
+
+Systemd takes two minutes to boot at this level, once, so these run only when asked for: ``-m soak``.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from seabus.images import stock
 from seabus.images.store import Store
 from seabus.session.session import Session
 
-pytestmark = pytest.mark.emulated
+pytestmark = [pytest.mark.emulated, pytest.mark.soak]
 
 CHAIN = (
     host.RECORD,
