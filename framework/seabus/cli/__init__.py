@@ -12,7 +12,26 @@ from collections.abc import Sequence
 from types import FrameType
 
 import seabus
-from seabus.cli import catalogue, decode, doctor, encode, image, lab, matrix, ps, run, stop
+from seabus.cli import (
+    catalogue,
+    console,
+    decode,
+    doctor,
+    encode,
+    execute,
+    image,
+    inject,
+    lab,
+    matrix,
+    ps,
+    qmp,
+    run,
+    shell,
+    stop,
+    touch,
+    up,
+    watch,
+)
 from seabus.errors import DiskError, HostError, SeabusError, UsageError
 from seabus.report.complaint import complain
 
@@ -20,6 +39,13 @@ _EPILOG = """\
 exit codes: 0 pass, 1 fail (the system under test is wrong), 2 usage, 3 error (ours, the machine's or this
 computer's), 4 unknown (no verdict could be reached), 128+N ended by signal N (130: Ctrl-C)
 """
+
+
+#: In the order of the help.
+_COMMANDS = (
+    *(run, matrix, catalogue, decode, encode, image, doctor, lab),
+    *(shell, up, ps, stop, watch, touch, inject, execute, qmp, console),
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -39,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"seabus {seabus.__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (run, matrix, catalogue, decode, encode, image, doctor, ps, stop, lab):
+    for module in _COMMANDS:
         module.add_parser(commands)
     return top
 

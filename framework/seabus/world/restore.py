@@ -65,8 +65,9 @@ async def _load(world: EmulatedWorld, state: Path) -> None:
 
 async def _connect(world: EmulatedWorld) -> None:
     ours = world.sockets.ours
-    await world.l1.connect(ours[ports.L1_AGENT], first_id=FIRST_ID)
-    await world.l2.connect(ours[ports.L2_AGENT], first_id=FIRST_ID)
+    first_id = world.notes.get("first_id", FIRST_ID)
+    await world.l1.connect(ours[ports.L1_AGENT], first_id=first_id)
+    await world.l2.connect(ours[ports.L2_AGENT], first_id=first_id)
     world.l1_qga.attach(ours[ports.L1_QGA])
     world.l2_qga.attach(ours[ports.L2_QGA])
     await world.l2_qmp.connect(ours[ports.L2_QMP], greeted=True)
