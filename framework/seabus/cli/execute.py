@@ -11,6 +11,7 @@ from typing import Any
 
 from seabus.attach import client
 from seabus.cli import attached
+from seabus.errors import UsageError
 
 
 def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser action is private
@@ -22,15 +23,16 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser a
     )
     parser.add_argument("--json", action="store_true", help="exit, signal, stdout and stderr as one object")
     parser.add_argument("level", choices=("l1", "l2"), type=str.lower)
-    parser.add_argument("argv", nargs="+", metavar="COMMAND", help="put -- before it if it has options")
+    parser.add_argument("argv", nargs=argparse.REMAINDER, metavar="COMMAND", help="and its arguments")
     parser.set_defaults(main=main)
 
 
 def main(arguments: argparse.Namespace) -> int:
+    argv = arguments.argv[1:] if arguments.argv[:1] == ["--"] else arguments.argv
+    if not argv:
+        raise UsageError("no command is named", hint="seabus exec l1 -- uname -a")
     stdin = None if sys.stdin.isatty() else base64.b64encode(sys.stdin.buffer.read()).decode()
-    found = client.ask(
-        attached.world(arguments), "exec", level=arguments.level, argv=arguments.argv, stdin=stdin
-    )
+    found = client.ask(attached.world(arguments), "exec", level=arguments.level, argv=argv, stdin=stdin)
     out, err = (base64.b64decode(found.pop(name)) for name in ("stdout", "stderr"))
     if arguments.json:
         text = {

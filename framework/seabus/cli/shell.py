@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import threading
 from typing import Any, Final
 
 from seabus.cli import world_options
@@ -39,6 +40,10 @@ def main(arguments: argparse.Namespace) -> int:
     from seabus.interactive.playground import Playground
     from seabus.world import template
 
+    fancy = sys.stdin.isatty() and not arguments.plain and prompt.has_ipython()
+    if fancy:
+        # Half a second of imports, while the world is cloned.
+        threading.Thread(target=prompt.prepare, daemon=True).start()
     run_folder.reap()
     say = teller(quiet=arguments.quiet)
     folder = artefacts.new()
@@ -56,7 +61,7 @@ def main(arguments: argparse.Namespace) -> int:
             names = scope.names(world)
             if not sys.stdin.isatty():
                 return prompt.play(sys.stdin, names)
-            if prompt.has_ipython() and not arguments.plain:
+            if fancy:
                 prompt.ipython(names, world)
             else:
                 prompt.plain(names, world)

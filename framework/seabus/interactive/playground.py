@@ -95,7 +95,7 @@ class Playground:
         folder = self._artefacts / f"{self._beginnings:03}"
         folder.mkdir()
         with contextlib.ExitStack() as stack:
-            opening = restore.cloned(self._frozen, artefacts=folder, purpose="shell")
+            opening = restore.cloned(self._frozen, artefacts=folder, purpose="shell", freezable=True)
             session = stack.enter_context(Session.over(opening, runner=self.loop))
             session.stage.recorder.listeners.append(self._tell)
             self._session = session

@@ -30,6 +30,11 @@ def has_ipython() -> bool:
     return importlib.util.find_spec("IPython") is not None
 
 
+def prepare() -> None:
+    """Import what :func:`ipython` needs."""
+    importlib.import_module("IPython.terminal.embed")
+
+
 def play(script: TextIO, names: dict[str, Any]) -> int:
     """Run a whole script; its exit status.
 

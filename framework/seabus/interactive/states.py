@@ -32,7 +32,7 @@ _IDS: Final = restore.FIRST_ID
 async def save(
     name: str, world: EmulatedWorld, frozen: Frozen, victims: Sequence[Victim], store: Store
 ) -> Frozen:
-    """Freeze a world that nobody follows any more; it stays stopped.
+    """Freeze a world that nobody follows any more, and that was made ``freezable``; it stays stopped.
 
     :param frozen: what the world is a clone of.
     :raises UsageError: there is a state of this name, or the world is none that can be frozen twice.
@@ -44,7 +44,6 @@ async def save(
     if store.find(_KIND, {"name": name}):
         raise UsageError(f"there is a state {name!r} already", hint="choose another name")
     scratch = world.artefacts / "frozen-state"
-    world.process.let_write((world.config.l1_memory_mib << 20) + (64 << 20))
     await freeze.freeze(world, scratch, within=_SAVE_S)
     notes = {
         **frozen.notes,

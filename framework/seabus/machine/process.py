@@ -143,11 +143,6 @@ class EmulatorProcess:
         async with deadline(_QUIT_SECONDS, "the keeper to take the emulator over"):
             await self._process.wait()
 
-    def let_write(self, size: int) -> None:
-        """Raise the size of the largest file that it may write, in bytes, where we may."""
-        with contextlib.suppress(psutil.Error, ValueError):
-            psutil.Process(self.pid).rlimit(psutil.RLIMIT_FSIZE, (size, size))
-
     async def kill(self) -> None:
         """End it at once and reap it; a clone has nothing to save. One that was kept runs on."""
         if self._keeping:

@@ -30,11 +30,12 @@ FIRST_ID: Final = 1 << 20
 
 @contextlib.asynccontextmanager
 async def cloned(
-    frozen: Frozen, *, artefacts: Path, purpose: str, keepable: bool = False
+    frozen: Frozen, *, artefacts: Path, purpose: str, keepable: bool = False, freezable: bool = False
 ) -> AsyncIterator[EmulatedWorld]:
     """A fresh, living world for the time of the body.
 
     :param keepable: it may be kept beyond that (:meth:`EmulatedWorld.keep`).
+    :param freezable: its memory may be written to a file.
     :raises CloneError: the template does not load, or the clone is not alive in every part.
     """
     async with emulated(
@@ -44,6 +45,7 @@ async def cloned(
         artefacts=artefacts,
         boot=None,
         keepable=keepable,
+        freezable=freezable,
     ) as world:
         world.notes.update(frozen.notes)
         world.vmm_pid = frozen.notes["vmm_pid"]
