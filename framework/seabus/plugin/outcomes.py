@@ -59,7 +59,7 @@ def pytest_runtest_makereport(
     if (report.when == "call" and session is not None) or (report.when != "call" and _ours(error)):
         verdict = _verdict(error, session.outcome.judgement if session and session.outcome else None)
         _note(item, report, verdict)
-        evidence.write_result(item, verdict, error)
+        evidence.write_result(item, verdict, error, report)
     if report.failed:
         item.stash[evidence.FAILED] = True
         if isinstance(error, SeabusError):
