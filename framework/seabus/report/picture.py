@@ -8,21 +8,20 @@ line ends, the error stopped. What should have followed is dashed. Nothing is to
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib import resources
 from typing import Final
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from seabus.machine.console import printable
-from seabus.observe.events import Level
 from seabus.report.details import details
 from seabus.report.lanes import LEVELS, Lane
 from seabus.report.loaded import Run
 from seabus.report.scene import Row, Scene, Status, scene_of
 
 _TIME: Final = 78
-_LANE: Final = 82
+_LANE: Final = 88
 _GAP: Final = 8  # between levels
 _TEXT: Final = 660
 _HEAD: Final = 62
@@ -104,6 +103,7 @@ class _Drawing:
         return svg
 
     def _draw_levels(self, svg: Element) -> None:
+        _text(svg, "time", _TIME - 12, 44, "ms")
         for level, name in LEVELS.items():
             places = [self._x[lane] for lane in self._lanes if lane.level == level]
             left, right = min(places) - _LANE / 2, max(places) + _LANE / 2
@@ -128,13 +128,16 @@ class _Drawing:
         y = (above + self._y[first]) / 2
         line = {"x1": "8", "x2": f"{self._text + _TEXT - 8:g}", "y1": f"{y:g}", "y2": f"{y:g}"}
         SubElement(svg, "line", {"class": "stop", **line})
-        _text(svg, "stop", self._text + _TEXT - 12, y - 5, "it stopped here; what should have followed:")
+        what = "it stopped here; this should have followed" if self._run.faults else "nothing was injected"
+        _text(svg, "stop", self._text + _TEXT - 12, y - 5, f"{what}:")
 
     def _draw_cause(self, svg: Element, cause: int, number: int) -> None:
         """Down the lane of the cause, then across to what it caused."""
         before, row = self._rows[cause], self._rows[number]
         x1, y1, x2, y2 = self._x[before.lane], self._y[cause], self._x[row.lane], self._y[number]
         kind = "cause missing" if row.status is Status.MISSING else f"cause {before.lane.level}"
+        if row.event is not None and row.event.kind == "touch":
+            kind += " span"  # what lasts, beside what travels
         if x1 == x2:
             tip = y2 - _RADIUS - 2
             path = f"M{x1:g} {y1 + _RADIUS:g}V{tip - 5:g}"
@@ -159,15 +162,15 @@ class _Drawing:
         if row.seconds is not None:
             _text(group, "time", _TIME - 12, y + 4, f"{row.seconds * 1e3:.1f}")
         self._draw_mark(group, row, self._x[row.lane], y)
-        _text(group, "label", self._text, y - 2, _cut(printable(row.label), _LABEL_FITS))
-        _text(group, "remark", self._text, y + 14, _cut(printable(_below(row)), _REMARK_FITS))
+        label, _, more = printable(row.label).partition(" - ")
+        _text(group, "label", self._text, y - 2, _cut(label, _LABEL_FITS))
+        _text(group, "remark", self._text, y + 14, _cut(printable(_below(row, more)), _REMARK_FITS))
 
     def _draw_mark(self, group: Element, row: Row, x: float, y: float) -> None:
         """A shape for each status, and a bolt for what was injected."""
         if row.event is not None and row.event.kind == "inject":
-            SubElement(
-                group, "path", {"class": "bolt", "d": f"M{x + 3:g} {y - 12:g}l-10 13h6l-3 11 10 -14h-6z"}
-            )
+            bolt = f"M{x + 3:g} {y - 12:g}l-10 13h6l-3 11 10 -14h-6z"
+            SubElement(group, "path", {"class": "bolt", "d": bolt})
         elif row.status is Status.CONTEXT:
             size = {"width": "9", "height": "9", "rx": "2"}
             SubElement(group, "rect", {"class": "mark", "x": f"{x - 4.5:g}", "y": f"{y - 4.5:g}", **size})
@@ -191,12 +194,12 @@ class _Drawing:
         said.text = _cut(printable(self._run.reason), _LABEL_FITS)
 
 
-def _below(row: Row) -> str:
+def _below(row: Row, more: str) -> str:
     """The second line of a row: what is wrong with it, or else who saw it and what it was expected as."""
     if row.remark:
         return row.remark
-    told: Sequence[str] = (row.event.witness,) if row.event else ()
-    return " · ".join((*told, *((row.expected.name,) if row.expected else ())))
+    told = (row.event.witness if row.event else "", row.expected.name if row.expected else "", more)
+    return " · ".join(filter(None, told))
 
 
 def _text(parent: Element, kind: str, x: float, y: float, text: str = "") -> Element:
@@ -208,8 +211,3 @@ def _text(parent: Element, kind: str, x: float, y: float, text: str = "") -> Ele
 def _cut(text: str, fits: int) -> str:
     line = " ".join(text.split())
     return line if len(line) <= fits else f"{line[: fits - 1]}…"
-
-
-def level_classes() -> tuple[Level, ...]:
-    """The classes by which style sheets tell levels apart."""
-    return tuple(LEVELS)
