@@ -39,7 +39,7 @@ _SVG: Final = "http://www.w3.org/2000/svg"
 
 def style() -> str:
     """The style sheet of pictures, for a page that holds some."""
-    return resources.files("seabus.report").joinpath("html/picture.css").read_text()
+    return resources.files("seabus.report").joinpath("picture.css").read_text()
 
 
 def picture(run: Run, *, alone: bool = False) -> str:
