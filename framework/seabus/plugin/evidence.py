@@ -116,6 +116,7 @@ def write_result(
         "reason": found["reason"] if found["verdict"] == str(verdict) else _said(error),
         "seconds": {**found["seconds"], "test": report.duration},
         "test": item.nodeid,
+        "outcome": report.outcome,
         "known": getattr(report, "wasxfail", None),
         "worker": os.environ.get("PYTEST_XDIST_WORKER"),
     }

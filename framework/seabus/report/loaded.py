@@ -12,6 +12,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast, get_args
 
@@ -30,6 +31,18 @@ _LEVELS: Final[tuple[Level, ...]] = get_args(Level)
 _T = TypeVar("_T")
 
 
+class Kind(StrEnum):
+    """What runs come to, from the one to look at first: the verdicts, and two that verdicts do not tell."""
+
+    FAIL = "fail"
+    ERROR = "error"
+    UNKNOWN = "unknown"
+    KNOWN = "known"  # it fails as it is known to
+    UNJUDGED = "unjudged"  # a test that asked for no verdict, and passed
+    SKIP = "skip"
+    PASS = "pass"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """One run, as its result file tells it.
@@ -37,6 +50,7 @@ class Run:
     :param folder: where the file lies; consoles may lie beside it.
     :param test: its pytest node id; "" for ``seabus run``.
     :param matched: the name of an expectation to the event that was taken for it.
+    :param outcome: what pytest says of it; a test may pass that asked for no verdict.
     :param known: why it is expected to fail, if it is.
     """
 
@@ -56,6 +70,7 @@ class Run:
     configuration: Mapping[str, Any] = field(default_factory=dict)
     scenario: Mapping[str, Any] = field(default_factory=dict)
     error: Mapping[str, Any] = field(default_factory=dict)
+    outcome: str = ""
     known: str = ""
     worker: str = ""
     started: str = ""
@@ -76,9 +91,18 @@ class Run:
         return self.test.partition("::")[0].rpartition("/")[2] or "seabus run"
 
     @property
+    def kind(self) -> Kind:
+        """What it came to for a reader."""
+        if self.known and self.verdict is not Verdict.PASS:
+            return Kind.KNOWN
+        if self.verdict is Verdict.UNKNOWN and self.outcome == "passed":
+            return Kind.UNJUDGED
+        return Kind(self.verdict)
+
+    @property
     def is_well(self) -> bool:
-        """Whether nobody needs to look at it: it passed, was skipped, or failed as it is known to."""
-        return self.verdict in (Verdict.PASS, Verdict.SKIP) or bool(self.known)
+        """Whether nobody needs to look at it."""
+        return self.kind not in (Kind.FAIL, Kind.ERROR, Kind.UNKNOWN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,6 +235,7 @@ def _run(document: Any, folder: Path) -> Run:  # noqa: ANN401 - anything that JS
         configuration=_get(document, "configuration", dict, {}),
         scenario=_get(document, "scenario", dict, {}),
         error=_get(document, "error", dict, {}),
+        outcome=_get(document, "outcome", str, ""),
         known=_get(document, "known", str, ""),
         worker=_get(document, "worker", str, ""),
         started=_get(document, "started", str, ""),

@@ -3,7 +3,6 @@
 
 =============  ===================================================================
 ``page``       the runs as what the template shows, and the template filled
-``columns``    what runs have in common, and the configurations that they differ by
 ``consoles``   the ends of consoles, as much of them as there is room for
 ``packed``     what is only shown when asked for: deflated, unpacked by the page
 =============  ===================================================================

@@ -15,35 +15,36 @@ import jinja2
 from markupsafe import Markup
 
 import seabus
-from seabus.judge.verdict import Finding, Verdict
+from seabus.judge.verdict import Finding
 from seabus.machine.console import printable
-from seabus.report.html.columns import Columns
+from seabus.report.columns import Columns
 from seabus.report.html.consoles import consoles
 from seabus.report.html.packed import packed
-from seabus.report.loaded import Run, Runs
+from seabus.report.loaded import Kind, Run, Runs
 from seabus.report.picture import picture, style
 from seabus.report.scene import BAD, Status, scene_of
 from seabus.report.wording import describe, value
 
 #: As many runs, at most, have their pictures in the page as they are; those of more are packed.
 _PLAIN: Final = 12
-#: Verdicts from the one to look at first, and the signs by which they are told without colour.
-KNOWN: Final = "known"
+#: The signs by which they are told without colour, and what they mean.
 SIGNS: Final = {
-    str(Verdict.FAIL): "✕",
-    str(Verdict.ERROR): "!",
-    str(Verdict.UNKNOWN): "?",
-    KNOWN: "≈",
-    str(Verdict.SKIP): "–",
-    str(Verdict.PASS): "✓",
+    Kind.FAIL: "✕",
+    Kind.ERROR: "!",
+    Kind.UNKNOWN: "?",
+    Kind.KNOWN: "≈",
+    Kind.UNJUDGED: "○",
+    Kind.SKIP: "–",
+    Kind.PASS: "✓",
 }
 _MEANINGS: Final = {
-    str(Verdict.FAIL): "the system under test is wrong",
-    str(Verdict.ERROR): "Seabus, the machine or the lab went wrong: nothing was learnt",
-    str(Verdict.UNKNOWN): "no verdict could be reached",
-    KNOWN: "fails as it is known to",
-    str(Verdict.SKIP): "a capability is missing",
-    str(Verdict.PASS): "all that was expected, and nothing else",
+    Kind.FAIL: "the system under test is wrong",
+    Kind.ERROR: "Seabus, the machine or the lab: nothing was learnt",
+    Kind.UNKNOWN: "no verdict could be reached",
+    Kind.KNOWN: "fails as it is known to",
+    Kind.UNJUDGED: "passed, and asked for no verdict",
+    Kind.SKIP: "a capability is missing",
+    Kind.PASS: "all that was expected, and nothing else",
 }
 _MOST_FINDINGS: Final = 60
 
@@ -52,14 +53,13 @@ _MOST_FINDINGS: Final = 60
 class _Shown:
     """A run as the template shows it.
 
-    :param kind: its verdict, or ``known``.
     :param reach: for each level the status of what happened there.
     :param drawn: its picture, if it is not packed.
     """
 
     number: int
     run: Run
-    kind: str
+    kind: Kind
     configuration: str
     column: int
     reach: Sequence[tuple[str, str, str]]
@@ -108,13 +108,8 @@ def page(loaded: Runs, *, title: str = "Seabus report", kib: int = 16, all_conso
     )
 
 
-def kind_of(run: Run) -> str:
-    """Its verdict; ``known`` if it failed as it is expected to."""
-    return KNOWN if run.known and run.verdict is not Verdict.PASS else str(run.verdict)
-
-
 def _urgency(run: Run) -> tuple[int, str, str]:
-    return list(SIGNS).index(kind_of(run)), run.test, run.started
+    return list(Kind).index(run.kind), run.test, run.started
 
 
 def _show(
@@ -123,7 +118,7 @@ def _show(
     return _Shown(
         number=number,
         run=run,
-        kind=kind_of(run),
+        kind=run.kind,
         configuration=columns.label(number),
         column=columns.of(number),
         reach=[
@@ -161,9 +156,9 @@ def _finding(found: Finding) -> tuple[str, str, str, str, str]:
     return found.kind, found.subject, name, value(name, found.expected), value(name, found.observed)
 
 
-def _counts(shown: Sequence[_Shown]) -> list[tuple[str, int]]:
+def _counts(shown: Sequence[_Shown]) -> list[tuple[Kind, int]]:
     found = Counter(one.kind for one in shown)
-    return [(kind, found[kind]) for kind in SIGNS if found[kind]]
+    return [(kind, found[kind]) for kind in Kind if found[kind]]
 
 
 def _when(runs: Sequence[Run]) -> str:
