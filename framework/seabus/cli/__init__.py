@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 import seabus
-from seabus.cli import catalogue, decode, doctor, encode, image, lab, matrix, ps, report, run, stop
+from seabus.cli import catalogue, decode, diff, doctor, encode, image, lab, matrix, ps, report, run, stop
 from seabus.errors import DiskError, HostError, SeabusError, UsageError
 from seabus.report.complaint import complain
 
@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"seabus {seabus.__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (run, report, matrix, catalogue, decode, encode, image, doctor, ps, stop, lab):
+    for module in (run, report, diff, matrix, catalogue, decode, encode, image, doctor, ps, stop, lab):
         module.add_parser(commands)
     return top
 

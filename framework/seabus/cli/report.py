@@ -61,8 +61,9 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser a
 def main(arguments: argparse.Namespace) -> int:
     chosen = arguments.format or _SUFFIXES.get(Path(arguments.output).suffix.lower())
     if chosen is None:
+        where = "standard output" if arguments.output == "-" else arguments.output
         raise UsageError(
-            f"which format {arguments.output} shall have is not told", hint=f"--format {'|'.join(_FORMATS)}"
+            f"which format {where} shall have is not told", hint=f"--format {'|'.join(_FORMATS)}"
         )
     if arguments.console_kib < 0:
         raise UsageError(f"--console-kib {arguments.console_kib} is less than nothing")

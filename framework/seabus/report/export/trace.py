@@ -23,6 +23,8 @@ from seabus.report.scene import Row, Status, scene_of
 _SLICE: Final = 500.0
 _SHORTEST: Final = 1.0
 _BETWEEN: Final = 1e6
+#: A thread with the number of a process would be taken for its first.
+_FIRST_TID: Final = 101
 
 Event = dict[str, Any]
 
@@ -50,14 +52,14 @@ class _Tracks:
     def of(self, row: Row) -> tuple[int, int]:
         """pid and tid of a row."""
         key = row.lane.level, _track(row)
-        number = self._numbers.setdefault(key, len(self._numbers) + 1)
+        number = self._numbers.setdefault(key, len(self._numbers) + _FIRST_TID)
         return _pid(row.lane.level), number
 
     def named(self) -> Iterator[Event]:
         for level, what in LEVELS.items():
             pid = _pid(level)
-            yield _meta("process_name", pid, 0, name=f"{level} {what}")
-            yield _meta("process_sort_index", pid, 0, sort_index=pid)
+            yield _meta("process_name", pid, pid, name=f"{level} {what}")
+            yield _meta("process_sort_index", pid, pid, sort_index=pid)
         for (where, name), tid in self._numbers.items():
             yield _meta("thread_name", _pid(where), tid, name=name)
             yield _meta("thread_sort_index", _pid(where), tid, sort_index=tid)
