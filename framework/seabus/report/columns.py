@@ -21,6 +21,8 @@ _PARTS: Final = {
 #: Fields of a configuration that the versions tell better.
 _TOLD_BETTER: Final = frozenset(_PARTS)
 _UNTOLD: Final = "not told"
+#: Of the configuration that has no setting but the most frequent.
+USUAL: Final = "usual"
 
 Facts = Mapping[str, str]
 
@@ -78,7 +80,7 @@ class Columns:
             for name in self._varying
             if name in told and (name in _PARTS.values() or told[name] != self._usual[name])
         ]
-        return ", ".join(parts) or "usual"
+        return ", ".join(parts) or USUAL
 
 
 def _readable(name: str) -> str:

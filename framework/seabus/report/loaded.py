@@ -227,8 +227,8 @@ def _run(document: Any, folder: Path) -> Run:  # noqa: ANN401 - anything that JS
         findings=_each(document, "findings", _finding),
         expectations=expectations,
         matched=_matched(document, events, expectations),
-        faults=_each(document, "faults", _object),
-        receipts=_each(document, "receipts", _object),
+        faults=_all_or_one(document, "faults", "fault"),
+        receipts=_all_or_one(document, "receipts", "receipt"),
         addresses=_each(document, "addresses", _object),
         seconds={name: _get({name: s}, name, float) for name, s in _get(document, "seconds", dict).items()},
         versions={name: str(one) for name, one in _get(document, "versions", dict).items()},
@@ -240,6 +240,13 @@ def _run(document: Any, folder: Path) -> Run:  # noqa: ANN401 - anything that JS
         worker=_get(document, "worker", str, ""),
         started=_get(document, "started", str, ""),
     )
+
+
+def _all_or_one(document: dict[str, Any], several: str, one: str) -> list[Mapping[str, Any]]:
+    """An older Seabus told one alone."""
+    if several in document:
+        return _each(document, several, _object)
+    return [_object(document[one])] if document.get(one) else []
 
 
 def _object(found: object) -> Mapping[str, Any]:

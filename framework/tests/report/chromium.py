@@ -145,6 +145,7 @@ class Chromium:
         self._session = self.do("Target.attachToTarget", targetId=target["targetId"], flatten=True)[
             "sessionId"
         ]
+        self.do("Emulation.setFocusEmulationEnabled", enabled=True)
         for domain in ("Page", "Runtime", "Log", "Network", "Accessibility", "DOM"):
             self.do(f"{domain}.enable")
         self.do(

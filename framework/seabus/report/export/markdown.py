@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from seabus.machine.console import printable
-from seabus.report.columns import Columns
+from seabus.report.columns import USUAL, Columns
 from seabus.report.loaded import Kind, Run, Runs
-from seabus.report.scene import scene_of
+from seabus.report.scene import BAD, scene_of
 
 _SIGNS: Final = {
     Kind.FAIL: "❌",
@@ -62,17 +62,22 @@ def _parts(loaded: Runs, title: str) -> Iterator[str]:
 def _table(numbered: Sequence[tuple[int, Run]], columns: Columns) -> Iterator[str]:
     yield "| | test | reached | reason |\n|---|---|---|---|"
     for number, run in numbered[:_MOST]:
-        where = f" ({_text(columns.label(number))})" if len(columns.labels) > 1 else ""
-        reached = " ".join(
-            f"{level} {status}" for level, status in scene_of(run).reach().items() if status is not None
-        )
+        label = columns.label(number)
+        where = f" ({_text(label)})" if label != USUAL else ""
+        title = f"{_text(run.title)}<br>" if run.title != run.test else ""
         yield (
-            f"| {_SIGNS[run.kind]} {run.kind} | {_text(run.title)}<br>{_code(run.test or run.name)}{where}"
-            f" | {reached} | {_text(run.reason[:_REASON_FITS])} |"
+            f"| {_SIGNS[run.kind]} {run.kind} | {title}{_code(run.test or run.name)}{where}"
+            f" | {_reached(run)} | {_text(run.reason[:_REASON_FITS])} |"
         )
     if len(numbered) > _MOST:
         yield f"\nand {len(numbered) - _MOST} more."
     yield ""
+
+
+def _reached(run: Run) -> str:
+    """The levels that it came to, and what was wrong there."""
+    reach = [(level, status) for level, status in scene_of(run).reach().items() if status is not None]
+    return " → ".join(f"**{level} {status}**" if status in BAD else level for level, status in reach)
 
 
 def _known(run: Run) -> str:
