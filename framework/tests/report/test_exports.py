@@ -76,6 +76,25 @@ def _bind(events: list[dict[str, Any]], slices: list[dict[str, Any]]) -> None:
             )
 
 
+def test_an_effect_seen_before_its_cause_gets_no_arrow(changed: Callable[..., Path]) -> None:
+    """Clocks of two levels differ a little; an arrow that goes back in time is bound by no reader."""
+
+    def hurry(told: dict[str, Any]) -> None:
+        expected = next(one for one in told["expectations"] if one["name"] == "abort-taken")
+        told["events"][expected["event"]]["t"] = 0.08
+
+    def arrows(text: str) -> int:
+        events = json.loads(text)["traceEvents"]
+        _bind(events, [one for one in events if one["ph"] == "X"])
+        return sum(one["ph"] == "s" for one in events)
+
+    before, after = (
+        arrows(trace.document(load([changed("consumed", how, name)]).runs))
+        for name, how in (("before", lambda told: told), ("after", hurry))
+    )
+    assert after < before
+
+
 def test_a_process_for_each_level_and_a_track_for_each_vcpu(sample: Callable[[str], Run]) -> None:
     events = json.loads(trace.document([sample("consumed")]))["traceEvents"]
     processes = {one["pid"]: one["args"]["name"] for one in events if one["name"] == "process_name"}
