@@ -39,9 +39,28 @@ static bool take(const struct victim_log *log, uint64_t number, struct victim_si
 	return atomic_load(&log->kept[slot].number) == number;
 }
 
+static uint64_t oldest_kept(uint64_t count)
+{
+	return count > VICTIM_SIGNALS_KEPT ? count - VICTIM_SIGNALS_KEPT : 0;
+}
+
+/*
+ * How many signals are written down. One that is being written at this moment does not count yet, nor
+ * does any behind it: whoever asks what came since would never be told of it.
+ */
+static uint64_t written(const struct victim_log *log)
+{
+	uint64_t count = atomic_load(&log->count);
+
+	for (uint64_t number = oldest_kept(count) + 1; number <= count; number++)
+		if (atomic_load(&log->kept[(number - 1) % VICTIM_SIGNALS_KEPT].number) < number)
+			return number - 1;
+	return count;
+}
+
 static void put_kept(struct text *line, const struct victim *victim, uint64_t since, uint64_t count)
 {
-	uint64_t first = count > VICTIM_SIGNALS_KEPT ? count - VICTIM_SIGNALS_KEPT : 0;
+	uint64_t first = oldest_kept(count);
 
 	put_array(line, "signals");
 	for (uint64_t number = (since > first ? since : first) + 1; number <= count; number++) {
@@ -71,7 +90,7 @@ void verb_signals(struct request *request)
 	victim = victim_of(request, handle);
 	if (!victim)
 		return;
-	count = atomic_load(&victim->log->count);
+	count = written(victim->log);
 	line = reply_begin(request->ticket);
 	put_kept(&line, victim, since, count);
 	put_number(&line, "count", count);

@@ -6,5 +6,6 @@
 :mod:`~seabus.chains.vmm`           L1: what becomes of the VMM where it cannot be saved
 :mod:`~seabus.chains.guest`         L2: the abort, its record, the signal to the victim
 :mod:`~seabus.chains.guest_kernel`  L2: what its kernel consumes itself
+:mod:`~seabus.chains.guest_qga`     L2: what QEMU's guest agent sees
 ==================================  ==================================================================
 """

@@ -250,6 +250,7 @@ def loses_page(
             again=again,
             after=(RECORD,),
             code=int(BusCode.BUS_MCEERR_AR),
+            address=int(addresses.guest_virtual.page()),
             tid=victim.tid,
             result=DELIVERED,
         ),

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from seabus.arch.addresses import VmmVirtual
 from seabus.arch.sigbus import BusCode
 from seabus.faults.fault import Fault
 from seabus.faults.record import DamagedRecord, MemoryRecord, SectionRecord
@@ -176,17 +177,29 @@ def panics_over_page(record: MemoryRecord) -> list[Expectation]:
     ]
 
 
-def tells_vmm(*, vmm_pid: int, again: str = "", may_be_pending: bool = False) -> Expectation:
+def tells_vmm(
+    *,
+    vmm_pid: int,
+    again: str = "",
+    may_be_pending: bool = False,
+    address: VmmVirtual | None = None,
+    lsb: int = 12,
+) -> Expectation:
     """The VMM, which asked for early kill, is told of a page it maps.
 
+    :param address: of the page, where that is known.
+    :param lsb: log2 of the bytes that are lost with it.
     :param may_be_pending: an earlier SIGBUS may not have been taken yet; then this one is dropped.
     """
+    where: dict[str, Any] = {} if address is None else {"address": int(address)}
     return VMM_TOLD(
         again=again,
         after=(RECORD,),
         code=int(BusCode.BUS_MCEERR_AO),
         tid=vmm_pid,
         result=(DELIVERED, ALREADY_PENDING) if may_be_pending else DELIVERED,
+        lsb=lsb,
+        **where,
     )
 
 
@@ -201,22 +214,31 @@ def takes_page(
     return UNMAPPED(again=again, after=(RECORD, VMM_TOLD), pfn=pfn, result=result, **named)
 
 
-def loses_page(addresses: Addresses, *, vmm_pid: int, again: str = "") -> list[Expectation]:
-    """memory_failure() takes a page of the guest away from the VMM, and tells it."""
+def loses_page(addresses: Addresses, *, vmm_pid: int, again: str = "", lsb: int = 12) -> list[Expectation]:
+    """memory_failure() takes a page of the guest away from the VMM, and tells it.
+
+    :param lsb: log2 of the bytes that are lost, by what backs the guest.
+    """
+    page_type = None if lsb == 12 else "huge page"
     return [
-        tells_vmm(vmm_pid=vmm_pid, again=again),
-        takes_page(addresses.host_physical.pfn, again=again),
+        tells_vmm(vmm_pid=vmm_pid, again=again, address=addresses.vmm_virtual.page(), lsb=lsb),
+        takes_page(addresses.host_physical.pfn, again=again, page_type=page_type),
     ]
 
 
-def signals_vcpu(*, l2_cpus: int = 1, again: str = "") -> Expectation:
-    """The guest touches the page, and the thread of its vCPU is signalled."""
+def signals_vcpu(*, l2_cpus: int = 1, again: str = "", lsb: int = 12, busy: bool = False) -> Expectation:
+    """The guest touches the page, and the thread of its vCPU is signalled.
+
+    :param lsb: log2 of the bytes that are lost, as the VMM is told.
+    :param busy: the guest uses the page all the time, and may be stopped as soon as it is unmapped.
+    """
     return VCPU_STOPPED(
         again=again,
-        after=(UNMAPPED,),
+        after=(RECORD if busy else UNMAPPED,),
         code=int(BusCode.BUS_MCEERR_AR),
         comm=tuple(f"CPU {number}/KVM" for number in range(l2_cpus)),
         result=DELIVERED,
+        lsb=lsb,
     )
 
 
@@ -227,10 +249,12 @@ def stops_vcpu(
     from_el: int = 0,
     l2_cpus: int = 1,
     again: str = "",
+    lsb: int = 12,
+    busy: bool = False,
 ) -> list[Expectation]:
     """The guest touches the page: the vCPU's thread is signalled, and the VMM answers with an abort."""
     return [
-        signals_vcpu(l2_cpus=l2_cpus, again=again),
+        signals_vcpu(l2_cpus=l2_cpus, again=again, lsb=lsb, busy=busy),
         ABORT_INJECTED(
             again=again,
             after=(VCPU_STOPPED,),

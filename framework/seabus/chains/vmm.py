@@ -16,6 +16,7 @@ UNACKNOWLEDGED: Final = (
     "OSPM does not acknowledge previous error, so can not record CPER for current error anymore"
 )
 _SIGBUS: Final = 7
+_SI_TKILL: Final = -6  # Linux include/uapi/asm-generic/siginfo.h
 
 STRUCK: Final = Link(
     name="vmm-struck",
@@ -29,8 +30,16 @@ KILLED: Final = Link(
     level="L1",
     witness="process",
     kind="ended",
-    promise="a thread that blocks SIGBUS dies of its own (Linux kernel/signal.c force_sig_info_to_task()),"
-    " and QEMU's main thread does (QEMU accel/kvm/kvm-all.c kvm_on_sigbus())",
+    promise="a thread that blocks SIGBUS, as QEMU's main thread does, dies of its own"
+    " (Linux kernel/signal.c force_sig_info_to_task(), QEMU accel/kvm/kvm-all.c kvm_on_sigbus())",
+)
+RAISES: Final = Link(
+    name="vmm-raises",
+    level="L1",
+    witness="trace",
+    kind="sigbus",
+    promise="a VMM that gets a SIGBUS while it has one to deal with has it kill itself"
+    " (QEMU system/cpus.c sigbus_handler(), accel/kvm/kvm-all.c kvm_on_sigbus_vcpu())",
 )
 GIVES_UP: Final = Link(
     name="vmm-gives-up",
@@ -128,6 +137,14 @@ def is_killed(*, vmm_pid: int, address: int | None = None, pending: bool = False
             **where,
         ),
         KILLED(after=(STRUCK,), who="VMM", signal=_SIGBUS, exit=None),
+    ]
+
+
+def lets_itself_be_killed() -> list[Expectation]:
+    """A vCPU's thread is signalled a second time before it has told the guest of the first."""
+    return [
+        RAISES(after=(host.VCPU_STOPPED,), code=_SI_TKILL, comm="CPU 0/KVM", result=DELIVERED),
+        KILLED(after=(RAISES,), who="VMM", signal=_SIGBUS, exit=None),
     ]
 
 

@@ -34,6 +34,7 @@ class Qga:
         self.level = level
         self._socket: socket.socket | None = None
         self._client: QMPClient | None = None
+        self._in_step = False
         self._turn = asyncio.Lock()
 
     def attach(self, sock: socket.socket) -> None:
@@ -51,7 +52,7 @@ class Qga:
         """
         async with self._turn, deadline(within, f"{self.level}'s QEMU guest agent: {command}"):
             try:
-                client = self._client or await self._open()
+                client = await self._open()
                 return await client.execute(command, arguments)
             except ExecuteError as error:
                 raise AgentError(
@@ -126,14 +127,16 @@ class Qga:
     async def _open(self) -> QMPClient:
         if self._socket is None:
             raise ChannelError(f"{self.level} has no QEMU guest agent port")
-        client = QMPClient(f"{self.level} qga")
-        client.await_greeting = False
-        client.negotiate = False
-        await client.connect(self._socket)
-        # An earlier conversation may have left an answer behind; this one names itself.
-        token = secrets.randbelow(1 << 31)
-        answer = await client.execute("guest-sync", {"id": token})
-        if answer != token:
-            raise ChannelError(f"{self.level}'s QEMU guest agent answers somebody else")
-        self._client = client
-        return client
+        if self._client is None:
+            client = QMPClient(f"{self.level} qga")
+            client.await_greeting = False
+            client.negotiate = False
+            await client.connect(self._socket)
+            self._client = client
+        if not self._in_step:
+            # An earlier conversation may have left an answer behind; this one names itself.
+            token = secrets.randbelow(1 << 31)
+            if await self._client.execute("guest-sync", {"id": token}) != token:
+                raise ChannelError(f"{self.level}'s QEMU guest agent answers somebody else")
+            self._in_step = True
+        return self._client

@@ -38,6 +38,8 @@ _BLOCK: Final = 1 << 16
 #: A new kernel, option or version of Seabus makes another template of a gigabyte: old ones must go.
 _KEEP_AT_LEAST: Final = 6
 _KEEP_SECONDS: Final = 24 * 3600
+#: A run may be about to use this one again, whatever room there is.
+_WARM_SECONDS: Final = 1800
 #: No build takes this long, downloads over a slow line included.
 _BUILD_SECONDS: Final = 3600.0
 _ZERO: Final = bytes(_BLOCK)
@@ -173,10 +175,19 @@ class Store:
         _remove_tree(grave)
 
     def prune(self, kind: str) -> None:
-        """Delete entries of a kind that are neither among the last used nor used of late."""
+        """Delete entries of a kind, the least used first.
+
+        The last used always stay. Others go when they were not used for a day, or when all of the kind take
+        more than half of the room that they and what is free make up.
+        """
         entries = [path for path in self.entries() if path.name.startswith(f"{kind}-")]
-        for path in sorted(entries, key=_last_use, reverse=True)[_KEEP_AT_LEAST:]:
-            if time.time() - _last_use(path) > _KEEP_SECONDS:
+        sizes = {path: _room(path) for path in entries}
+        budget = (shutil.disk_usage(self.root).free + sum(sizes.values())) // 2
+        for number, path in enumerate(sorted(entries, key=_last_use, reverse=True)):
+            budget -= sizes[path]
+            idle = time.time() - _last_use(path)
+            spare = number >= _KEEP_AT_LEAST
+            if spare and (idle > _KEEP_SECONDS or (budget < 0 and idle > _WARM_SECONDS)):
                 self.remove(path)
 
     def sweep(self) -> None:
@@ -293,6 +304,13 @@ def _last_use(path: Path) -> float:
         return (path / _STAMPS).stat().st_atime
     except FileNotFoundError:
         return 0.0
+
+
+def _room(path: Path) -> int:
+    """Bytes that a folder takes on the disk; a file of holes takes few."""
+    with contextlib.suppress(FileNotFoundError):
+        return sum(file.stat().st_blocks * 512 for file in path.iterdir())
+    return 0
 
 
 def _files(folder: Path) -> Iterator[Path]:

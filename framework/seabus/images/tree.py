@@ -67,6 +67,10 @@ class PackageTree:
     def has(self, name: str) -> bool:
         return self._resolve(name) is not None
 
+    def members(self) -> Iterator[tuple[str, tarfile.TarInfo]]:
+        """Everything in the tree: name without a leading slash, and what it is; folders come first."""
+        yield from self._members.items()
+
     def match(self, pattern: str) -> list[str]:
         """Names that a regular expression matches in full, sorted."""
         return sorted(name for name in self._members if re.fullmatch(pattern, name))

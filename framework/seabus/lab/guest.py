@@ -17,7 +17,7 @@ from seabus.images.store import Say
 from seabus.machine import ports
 from seabus.observe import tracing
 from seabus.patience import CLONE
-from seabus.world import boot, migration, restore
+from seabus.world import boot, bring, migration, restore
 
 if TYPE_CHECKING:
     from seabus.lab.world import LabWorld
@@ -46,7 +46,7 @@ async def bring_up(stack: contextlib.AsyncExitStack, world: LabWorld, *, say: Sa
         wires = await _connect(stack, world)
         await world.l2.connect(wires[ports.L2_AGENT])
         world.l2_qga.attach(wires[ports.L2_QGA])
-        return await boot.hello_of(world.l2)
+        return await bring.hello_of(world.l2)
 
     hello = await boot.finish_l2(world, answer(), say=say)
     await tracing.set_up("L2", world.l2)

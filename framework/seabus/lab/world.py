@@ -25,7 +25,7 @@ from seabus.lab.tenancy import Tenancy
 from seabus.machine.config import WorldConfig
 from seabus.observe import tracing
 from seabus.patience import ANSWER, deadline
-from seabus.world import boot
+from seabus.world import bring
 from seabus.world.world import World
 
 _FAILURE: Final = re.compile(rb"memory_failure_event: pfn=(0x[0-9a-f]+) ")
@@ -85,7 +85,7 @@ async def on_host(
             stack.callback(wire.close)
             await world.l1.connect(wire)
             async with deadline(ANSWER, f"our agent on {tenancy.host.name}"):
-                l1 = await boot.hello_of(world.l1)
+                l1 = await bring.hello_of(world.l1)
             await tracing.set_up("L1", world.l1)
             await world.l1.write(f"{tracing.INSTANCE}/trace", b"")  # what others had seen is not this world's
             stack.push_async_callback(_end_guest, world)

@@ -16,7 +16,7 @@ from seabus.guest.translate import Addresses, frame
 from seabus.observe import tracing
 from seabus.observe.events import Level
 from seabus.patience import STEP, deadline
-from seabus.world import boot
+from seabus.world import boot, bring
 from seabus.world.world import EmulatedWorld
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ async def _live_on(stage: Stage) -> None:
 
     async def anew() -> dict[str, Any]:
         # Asked for its reset, it may not have begun.
-        while (hello := await boot.hello_of(world.l2))["boot_id"] == before:  # noqa: ASYNC110
+        while (hello := await bring.hello_of(world.l2))["boot_id"] == before:  # noqa: ASYNC110
             await asyncio.sleep(_GLANCE)
         return hello
 

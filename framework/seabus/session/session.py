@@ -29,7 +29,7 @@ from seabus.faults.deed import Deed
 from seabus.faults.fault import Fault, Receipt
 from seabus.guest.blocks import Block, own_blocks
 from seabus.guest.page_flags import page_flags
-from seabus.guest.translate import Addresses
+from seabus.guest.translate import Addresses, translate
 from seabus.guest.victim import Touch, Victim
 from seabus.judge.expectation import Expectation
 from seabus.judge.verdict import NotAsExpectedError, Verdict
@@ -37,7 +37,8 @@ from seabus.machine.config import WorldConfig
 from seabus.observe.events import Event, Kind, Level
 from seabus.observe.story import Story
 from seabus.patience import ANSWER, STEP
-from seabus.session import commands, life, stuck
+from seabus.session import bystanding, commands, life, stuck
+from seabus.session.bystanding import Program
 from seabus.session.outcome import Outcome
 from seabus.session.stage import Stage
 from seabus.session.vmm import SessionVmm
@@ -124,6 +125,28 @@ class Session:
     def victim(self, *, level: Level = "L2", **options: Any) -> SessionVictim:  # noqa: ANN401 - Victim.make's
         """A process that owns memory, in the guest or (L1) beside the VMM."""
         return SessionVictim(self, self.run(self.stage.victim(level=level, **options)))
+
+    def page_of(self, pid: int, address: int) -> Addresses:
+        """A page of any process of the guest, in all address spaces."""
+        world = self.world
+        return self.run(
+            translate(
+                GuestVirtual(address),
+                pid,
+                l2=world.l2,
+                l2_qmp=world.l2_qmp,
+                l1=world.l1,
+                vmm_pid=world.vmm_pid,
+            )
+        )
+
+    def program(self, script: str) -> Program:
+        """A shell script in the guest, run by QEMU's guest agent: with ``exec`` it becomes a program."""
+        return self.run(Program.start(self.stage, script))
+
+    def read_guest_log(self) -> None:
+        """Let QEMU's guest agent read the guest's kernel log; the records in it are judged."""
+        self.run(bystanding.read_log(self.stage))
 
     def inject(self, fault: Fault) -> Receipt | None:
         """Put a fault in, and return when it has landed; None in a negative control.

@@ -267,6 +267,7 @@ class Stage:
             for loop in loops if self._faults else ():
                 if "L2" in self._dead or not await self.while_vmm_lives(loop.task):
                     loop.task.cancel()
+                    await asyncio.wait([loop.task])
                 else:
                     self.note_touch(loop.victim, loop.task.result(), access.get("op", "read"))
 

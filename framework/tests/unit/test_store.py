@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import random
 import shutil
+import time
 from collections import namedtuple
 from collections.abc import Mapping
 from pathlib import Path
@@ -186,6 +187,23 @@ def test_entries_long_unused_make_room(tmp_path: Path) -> None:
     left = {path.name for path in store.entries()}
     # Two go: six of the eight stay whatever their age, and the new one comes on top.
     assert {entry.path.name for entry in entries} - left == {entries[0].path.name, entries[1].path.name}
+
+
+def test_a_small_disk_keeps_the_last_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the room is for entries of a kind; the six used last stay even where that is too much."""
+    store = Store(tmp_path)
+    entries = [store.get("thing", {"a": number}, fill, say=silent) for number in range(9)]
+    an_hour_ago = time.time() - 3600
+    for number, entry in enumerate(entries[:8]):
+        os.utime(entry.file("stamps.json"), (an_hour_ago + number, an_hour_ago))
+    usage = namedtuple("usage", "total used free")  # noqa: PYI024 - as shutil.disk_usage returns
+    for free, gone in ((1 << 30, 0), (0, 3)):
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: usage(100, 90, free))
+        store.prune("thing")
+        left = {path.name for path in store.entries()}
+        assert [entry.path.name for entry in entries if entry.path.name not in left] == [
+            entry.path.name for entry in entries[:gone]
+        ]
 
 
 def test_digest_knows_holes_from_content(tmp_path: Path) -> None:

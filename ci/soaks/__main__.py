@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``ci/soak``: keeps the promises of docs/SPEC.md, or shows the trial in which one was broken."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import random
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from soaks import caches, endings, wedges, worlds
+from soaks.row import Result, Row, play, say
+
+ROWS: Final[dict[str, Row]] = {
+    row.name: row for room in (worlds, endings, wedges, caches) for row in room.ROWS
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="ci/soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"which: {', '.join(ROWS)} [all]")
+    parser.add_argument("--scale", type=float, default=1.0, help="of the number of trials [1]")
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 31))
+    parser.add_argument("--replay", metavar="ROW:NUMBER", help="one trial again, with the --seed it had")
+    parser.add_argument("--list", action="store_true", help="show the rows, and run none")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    options = parser.parse_args()
+    if unknown := [name for name in options.rows if name not in ROWS]:
+        parser.error(f"no row {', '.join(unknown)}; there are {', '.join(ROWS)}")
+    if options.list:
+        for row in ROWS.values():
+            print(f"{row.name:14} {row.count:5}  {row.promise}")
+        return 0
+    say(f"seed {options.seed}")
+    results = asyncio.run(_play(options))
+    told = {
+        "seed": options.seed,
+        "scale": options.scale,
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores",
+        "rows": [asdict(result) for result in results],
+    }
+    print(json.dumps(told, indent=1))
+    if options.json:
+        options.json.write_text(json.dumps(told, indent=1) + "\n")
+    return 1 if any(result.broken for result in results) else 0
+
+
+async def _play(options: argparse.Namespace) -> list[Result]:
+    if options.replay:
+        name, _, number = options.replay.partition(":")
+        return [await play(ROWS[name], numbers=[int(number)], seed=options.seed)]
+    results = []
+    for name in options.rows or ROWS:
+        row = ROWS[name]
+        count = max(1, round(row.count * options.scale))
+        results.append(await play(row, numbers=list(range(count)), seed=options.seed))
+    return results
+
+
+if __name__ == "__main__":
+    sys.exit(main())

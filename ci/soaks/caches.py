@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is damaged in the cache is found before anything is started from it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from seabus.errors import ImageError
+from seabus.images.store import Entry, Store
+from soaks.row import Row, Trial
+
+_RAM: Final = 4 << 20
+_STATE: Final = 64 << 10
+
+
+def _fill(folder: Path) -> Mapping[str, Any]:
+    """As a template is: much memory, mostly holes, and a state that belongs to it."""
+    with (folder / "ram").open("wb") as ram:
+        ram.truncate(_RAM)
+        for number in range(0, _RAM, _RAM // 16):
+            ram.seek(number)
+            ram.write(os.urandom(4096))
+    (folder / "state").write_bytes(os.urandom(_STATE))
+    return {}
+
+
+@contextlib.asynccontextmanager
+async def _two_generations(folder: Path) -> AsyncIterator[tuple[Store, list[Entry]]]:
+    store = Store(folder / "cache")
+    store.root.mkdir()
+    yield (
+        store,
+        [store.get("template", {"generation": number}, _fill, say=lambda _: None) for number in (0, 1)],
+    )
+
+
+async def _damaged(trial: Trial) -> str:
+    """A flipped bit, a cut, a swap of two files, or a file of another generation, times kept or not."""
+    store, (entry, other) = trial.shared
+    root = trial.folder / "cache"
+    shutil.copytree(store.root, root, symlinks=True)
+    name = trial.dice.choice(("ram", "state"))
+    path = root / entry.path.name / name
+    before = path.stat()
+    path.chmod(0o600)
+    how = trial.dice.choice(("flip", "cut", "swap", "generation"))
+    match how:
+        case "flip":
+            at = trial.dice.randrange(before.st_size)
+            with path.open("r+b") as file:
+                byte = os.pread(file.fileno(), 1, at)
+                os.pwrite(file.fileno(), bytes([byte[0] ^ 1 << trial.dice.randrange(8)]), at)
+        case "cut":
+            os.truncate(path, trial.dice.randrange(before.st_size))
+        case "swap":
+            (path.with_name("ram")).rename(path.with_name("aside"))
+            (path.with_name("state")).rename(path.with_name("ram"))
+            (path.with_name("aside")).rename(path.with_name("state"))
+        case "generation":
+            path.unlink()
+            shutil.copy2(store.root / other.path.name / name, path)
+    if trial.dice.random() < 0.5:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    try:
+        found = Store(root).find("template", {"generation": 0})
+    except ImageError as error:
+        return "" if "damaged" in error.message else f"{how} of {name}: told as {error.message}"
+    return f"{how} of {name} was not found: {found}"
+
+
+ROWS: Final = (
+    Row(
+        name="damage",
+        promise="a template with a flipped bit, a cut, or files of another generation is refused",
+        count=500,
+        trial=_damaged,
+        shares=_two_generations,
+    ),
+)

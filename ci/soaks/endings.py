@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""However a run ends - killed, interrupted, starved - it leaves nothing, and says what it died of."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+from seabus.images import emulator, guests
+from seabus.images.store import Store
+from soaks.row import Row, Trial, say
+from soaks.victims import PYTEST, SEABUS, Scene, ended, scene
+from soaks.worlds import a_template
+
+_TEST: Final = "testcases/test_consumed_page.py"
+#: A whole fault takes less than this; a builder boots for half a minute.
+_RUN_S: Final = 4.0
+_BUILD_S: Final = 45.0
+_POLITE: Final = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+
+
+async def _killed(trial: Trial) -> str:
+    """kill -9 of a command, of pytest, of one of its workers, or of who builds a template."""
+    whose = trial.dice.choice(("command", "pytest", "worker", "builder"))
+    cache = trial.shared if whose == "builder" else None
+    with scene(trial.folder, cache=cache) as stage:
+        process = await _begin(stage, whose)
+        longest = _BUILD_S if whose == "builder" else _RUN_S
+        await _for(process, trial.dice.uniform(0, longest))
+        if whose == "worker":
+            workers = [
+                one for one in stage.processes() if one.ppid() == process.pid and "-c" in one.cmdline()
+            ]
+            if workers:
+                trial.dice.choice(workers).kill()
+            if await ended(process) is None:
+                return "pytest did not end after one of its workers was killed"
+        else:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+            await process.wait()
+        return (await stage.left() or await stage.swept()) and f"{whose}: {await stage.left()}"
+
+
+async def _begin(stage: Scene, whose: str) -> asyncio.subprocess.Process:
+    if whose in ("pytest", "worker"):
+        return await stage.start(*PYTEST, "-n", "2", _TEST)
+    more = (f"--l2-append=seabus.soak={stage.folder.name}",) if whose == "builder" else ()
+    return await stage.start(*SEABUS, "run", "--artefacts", str(stage.folder / "run"), *more)
+
+
+@contextlib.asynccontextmanager
+async def _a_cache(folder: Path) -> AsyncIterator[Path]:
+    """A cache with the images and no template, for builders to be killed in."""
+    async with a_template(folder):
+        pass
+    cache = folder / "cache"
+    cache.mkdir()
+    for image in (emulator.get(Store(), say=say), guests.get(Store(), say=say)):
+        (cache / image.entry.path.name).symlink_to(image.entry.path)
+    yield cache
+
+
+async def _interrupted(trial: Trial) -> str:
+    """SIGINT once or twice, SIGTERM, SIGHUP, at any moment."""
+    number = trial.dice.choice(tuple(_POLITE))
+    twice = number == signal.SIGINT and trial.dice.random() < 0.5
+    with scene(trial.folder) as stage:
+        process = await stage.start(*SEABUS, "run", "--artefacts", str(trial.folder / "run"))
+        await _for(process, trial.dice.uniform(0.3, 2.0))
+        if process.returncode is not None:
+            return ""  # it was through already
+        begun = time.monotonic()
+        for _ in range(2 if twice else 1):
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(number)
+            await asyncio.sleep(0.05 if twice else 0)
+        code = await ended(process, within=60)
+        spent = time.monotonic() - begun
+        if code not in (_POLITE[number], -number, 0):
+            return f"{number.name}: exit status {code}: {stage.said()[-300:]}"
+        if "Traceback" in stage.said() and not twice:
+            return f"{number.name}: a traceback: {stage.said()[-500:]}"
+        if spent > 10:
+            return f"{number.name}: took {spent:.1f} s to end"
+        return await stage.left()
+
+
+async def _starved(trial: Trial) -> str:
+    """No descriptors left, no room left, or the emulator killed as the OOM killer does it."""
+    what = trial.dice.choice(("descriptors", "room", "memory"))
+    run = (*SEABUS, "run", "--artefacts", str(trial.folder / "run"))
+    with scene(trial.folder) as stage:
+        if what == "descriptors":
+            limit = trial.dice.randint(12, 40)
+            process = await stage.start("sh", "-c", f'ulimit -n {limit}; exec "$@"', "sh", *run)
+        elif what == "room":
+            (trial.folder / "run").mkdir()
+            size = trial.dice.choice((4, 16, 64, 128))
+            mount = f'mount -t tmpfs -o size={size}k none "{trial.folder}/run" && exec "$@"'
+            process = await stage.start("unshare", "-m", "sh", "-c", mount, "sh", *run)
+        else:
+            process = await stage.start(*run)
+            await _kill_the_emulator(stage, process, trial.dice.uniform(0, 1.0))
+        code = await ended(process, within=180)
+        said = stage.said()
+        if code == 0 and "PASS" in said:
+            return await stage.left()  # it had enough, or was through
+        if code != 3:
+            return f"{what}: exit status {code}, not 3: {said[-400:]}"
+        if "Traceback" in said or "internal error" in said:
+            return f"{what}: not told as what it is: {said[-600:]}"
+        return await stage.left()
+
+
+async def _kill_the_emulator(stage: Scene, process: asyncio.subprocess.Process, after: float) -> None:
+    while process.returncode is None:
+        await asyncio.sleep(0.05)
+        if found := stage.emulators():
+            await asyncio.sleep(after)
+            for one in found:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(one.pid, signal.SIGKILL)
+            return
+
+
+async def _worker_dies(trial: Trial) -> str:
+    """Exactly the test that a killed worker was in is told as an error; every other one passes."""
+    suite = trial.folder / "test_ten.py"
+    suite.write_text(_TEN)
+    with scene(trial.folder) as stage:
+        process = await stage.start(*PYTEST, "-n", "2", "-rA", str(suite))
+        await _for(process, trial.dice.uniform(1.5, 8.0))
+        workers = [one for one in stage.processes() if one.ppid() == process.pid and "-c" in one.cmdline()]
+        if not workers:
+            return ""
+        trial.dice.choice(workers).kill()
+        code = await ended(process)
+        lines = stage.said().splitlines()
+        passed = sum(line.startswith("PASSED") for line in lines)
+        bad = sum(line.startswith(("FAILED", "ERROR")) for line in lines)
+        if (passed, bad) not in ((10, 0), (9, 1)) or code != (1 if bad else 0):
+            return f"{passed} passed, {bad} did not, exit status {code}: {stage.said()[-1500:]}"
+        return await stage.left()
+
+
+_TEN: Final = """
+import pytest
+@pytest.mark.parametrize("number", range(10))
+def test_one(world, number):
+    assert world.guest.run("sleep", "0.4").exit == 0
+"""
+
+
+async def _for(process: asyncio.subprocess.Process, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(process.wait()), seconds)
+
+
+ROWS: Final = (
+    Row(
+        name="kills",
+        promise="kill -9 of a command, pytest, a worker or a builder leaves no process and no lock after 5 s,"
+        " and no folder after the next start",
+        count=200,
+        trial=_killed,
+        shares=_a_cache,
+    ),
+    Row(
+        name="interruptions",
+        promise="SIGINT once or twice, SIGTERM and SIGHUP end a run in 10 s, with 128+N, and leave nothing",
+        count=80,
+        trial=_interrupted,
+        shares=a_template,
+    ),
+    Row(
+        name="starvation",
+        promise="no descriptors, no room or no memory left is an `error` told in a line, and leaves nothing",
+        count=60,
+        trial=_starved,
+        shares=a_template,
+    ),
+    Row(
+        name="workers",
+        promise="of a killed worker exactly the one test it was in is an error",
+        count=50,
+        trial=_worker_dies,
+        shares=a_template,
+    ),
+)
+
+assert sys.platform == "linux"

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A row of docs/SPEC.md: a promise, and a trial that shows one time whether it is kept.
+
+Each trial has its own dice, made of the seed, the row and its number, so that any one can be played again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from seabus.errors import SeabusError
+
+Shares = Callable[[Path], contextlib.AbstractAsyncContextManager[Any]]
+
+
+@dataclass
+class Trial:
+    """One time.
+
+    :param folder: empty, its own; removed unless the promise was broken.
+    :param shared: what all trials of the row share.
+    """
+
+    number: int
+    dice: random.Random
+    folder: Path
+    shared: Any
+
+
+@contextlib.asynccontextmanager
+async def nothing(folder: Path) -> AsyncIterator[None]:
+    """What trials share that need nothing."""
+    del folder
+    yield None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A promise.
+
+    :param promise: in one sentence, as docs/SPEC.md has it.
+    :param count: trials at full scale.
+    :param lanes: trials at a time.
+    :param trial: what was broken, empty if nothing was; an error is a broken promise, too.
+    :param shares: made once for all trials.
+    """
+
+    name: str
+    promise: str
+    count: int
+    trial: Callable[[Trial], Awaitable[str]]
+    lanes: int = 1
+    shares: Shares = nothing
+
+
+@dataclass
+class Result:
+    """What the trials of a row came to."""
+
+    name: str
+    promise: str
+    trials: int = 0
+    seconds: float = 0.0
+    broken: list[dict[str, Any]] = field(default_factory=list)
+
+
+def say(text: str) -> None:
+    print(f"[soak] {text}", file=sys.stderr, flush=True)
+
+
+async def play(row: Row, *, numbers: list[int], seed: int) -> Result:
+    """Run trials of a row by their numbers."""
+    result = Result(name=row.name, promise=row.promise)
+    root = Path(tempfile.mkdtemp(prefix=f"seabus-soak-{row.name}-"))
+    waiting = list(numbers)
+    started = time.monotonic()
+
+    async def lane(shared: Any) -> None:  # noqa: ANN401 - the row's own
+        while waiting:
+            number = waiting.pop(0)
+            trial = Trial(number, random.Random(f"{seed}/{row.name}/{number}"), root / str(number), shared)
+            trial.folder.mkdir()
+            why = await _one(row, trial)
+            result.trials += 1
+            if why:
+                result.broken.append({"number": number, "why": why, "artefacts": str(trial.folder)})
+                again = f"ci/soak --seed {seed} --replay {row.name}:{number}"
+                say(f"{row.name} {number}: {why}   (again: {again})")
+            else:
+                shutil.rmtree(trial.folder, ignore_errors=True)
+            if result.trials % max(1, len(numbers) // 10) == 0:
+                spent = time.monotonic() - started
+                done = f"{result.trials} of {len(numbers)}, {len(result.broken)} broken"
+                say(f"{row.name}: {done}, {spent:.0f} s")
+
+    async with row.shares(root) as shared:
+        await asyncio.gather(*(lane(shared) for _ in range(row.lanes)))
+    result.seconds = round(time.monotonic() - started, 1)
+    with contextlib.suppress(OSError):
+        root.rmdir()  # noqa: ASYNC240 - nobody waits for it
+    return result
+
+
+async def _one(row: Row, trial: Trial) -> str:
+    try:
+        return await row.trial(trial)
+    except SeabusError as error:
+        return f"{type(error).__name__}: {error.message}"
+    except Exception as error:  # a mistake of the trial's own must not end the others
+        return f"{error!r} {traceback.format_exc(limit=-2)}"

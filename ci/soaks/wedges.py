@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One part of a world stands still, or shouts: the run says which, in time, or does not mind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from seabus.errors import SeabusError
+from seabus.patience import STEP, scale
+from seabus.scenarios import consumed_page
+from seabus.session.stage import Stage
+from seabus.world import restore
+from seabus.world.world import EmulatedWorld
+from soaks.row import Row, Trial
+from soaks.worlds import a_template
+
+_MORE_S: Final = 5.0
+#: A step may wait for the guest, and then ask once whether the VMM and the host are there.
+_LATEST_S: Final = 2 * STEP
+
+
+async def _l0(world: EmulatedWorld) -> None:
+    os.kill(world.process.pid, signal.SIGSTOP)
+
+
+async def _l1(world: EmulatedWorld) -> None:
+    await world.qmp.execute("stop")
+
+
+async def _vmm(world: EmulatedWorld) -> None:
+    await world.l1.run("kill", "-STOP", str(world.vmm_pid))
+
+
+async def _l2(world: EmulatedWorld) -> None:
+    await world.l2_qmp.execute("stop")
+
+
+async def _l1_agent(world: EmulatedWorld) -> None:
+    pid = (await world.l1.request("hello"))["pid"]
+    await world.l1.spawn("/bin/sh", "-c", f"sleep 0.05; kill -STOP {pid}", output="/dev/null")
+    await asyncio.sleep(0.5)
+
+
+async def _l2_agent(world: EmulatedWorld) -> None:
+    pid = (await world.l2.request("hello"))["pid"]
+    await world.l2.spawn("/bin/sh", "-c", f"sleep 0.05; kill -STOP {pid}", output="/dev/null")
+    await asyncio.sleep(0.5)
+
+
+#: What is stopped, and one of the words that the error must have.
+_PARTS: Final[dict[str, tuple[Callable[[EmulatedWorld], Awaitable[None]], tuple[str, ...]]]] = {
+    "L0": (_l0, ("L0", "L1", "emulator")),
+    "L1": (_l1, ("L1", "host", "L0")),
+    "VMM": (_vmm, ("VMM", "L2", "guest")),
+    "L2": (_l2, ("L2", "guest")),
+    "agent of L1": (_l1_agent, ("L1",)),
+    "agent of L2": (_l2_agent, ("L2",)),
+}
+
+
+async def _wedged(trial: Trial) -> str:
+    """Before the fault, or after it was put in and before it is consumed."""
+    part = trial.dice.choice(tuple(_PARTS))
+    late = trial.dice.random() < 0.5
+    stop, words = _PARTS[part]
+    begun = time.monotonic()
+    try:
+        async with restore.cloned(trial.shared, artefacts=trial.folder, purpose="soak") as world:
+            if not late:
+                await stop(world)
+            begun = time.monotonic()
+            if late:
+                verdict = await _stopped_midway(world, stop)
+            else:
+                verdict = (await consumed_page.run(world)).judgement.verdict
+    except SeabusError as error:
+        spent = time.monotonic() - begun
+        latest = _LATEST_S * scale() + _MORE_S
+        if error.exit_code not in (3, 4):
+            return f"{part}: told as {type(error).__name__}: {error.message}"
+        if not any(word in f"{error.message} {' '.join(error.details)}" for word in words):
+            return f"{part}: not named: {error.message}"
+        return f"{part}: told after {spent:.0f} s" if spent > latest else ""
+    return f"{part} stood still, and the verdict is {verdict}" if verdict == "pass" else ""
+
+
+async def _stopped_midway(world: EmulatedWorld, stop: Callable[[EmulatedWorld], Awaitable[None]]) -> str:
+    async with Stage.open(world) as stage:
+        victim = await stage.victim()
+        page = await stage.locate(victim)
+        fault = world.fault_at(page.host_physical)
+        await stage.inject(fault)
+        await stage.until("L1", "memory_failure", pfn=page.host_physical.pfn)
+        await stop(world)
+        await stage.touch(victim, op="read")
+        outcome = await stage.finish(consumed_page.expectations(fault, page, victim, world))
+    return outcome.judgement.verdict
+
+
+#: Colours, a title, a bell, a wrong line end, a Debian that says PASS, and bytes that are no UTF-8.
+_NOISE: Final = (
+    r"s=$(printf '\033[31mkernel: PASS \033]0;title\007\r\n\377\376\300##[error]\033[2J'); i=0;"
+    r' while [ $i -lt {lines} ]; do echo "$s$s$s$s$s$s$s$s$s$s$s$s$s$s$s$s"; i=$((i+1)); done >/dev/console'
+)
+_LOUD: Final = {"L1": 400, "L2": 400}  # lines of 800 bytes; the emulated UART takes 100 kB/s
+_CAP_MIB: Final = 16
+
+
+async def _loud(trial: Trial) -> str:
+    """Both consoles are written to without a pause while a fault travels; the verdict must not change."""
+    async with restore.cloned(trial.shared, artefacts=trial.folder, purpose="soak") as world:
+        for agent in (world.l1, world.l2):
+            script = _NOISE.replace("{lines}", str(_LOUD[agent.level]))
+            await agent.spawn("/bin/sh", "-c", script, output="/dev/null")
+        outcome = await consumed_page.run(world)
+    sizes = [path.stat().st_size >> 20 for path in trial.folder.glob("console-*.log")]
+    if max(sizes) > _CAP_MIB:
+        return f"a console's log has {max(sizes)} MiB"
+    verdict = outcome.judgement.verdict
+    return "" if verdict == "pass" else f"{verdict}: {outcome.judgement.reason}"
+
+
+ROWS: Final = (
+    Row(
+        name="wedges",
+        promise="a part that stands still is named by an `error` within two steps' deadlines and 5 s",
+        count=50,
+        lanes=4,
+        trial=_wedged,
+        shares=a_template,
+    ),
+    Row(
+        name="noise",
+        promise="consoles full of escapes and invalid UTF-8 change no verdict, and logs have a cap",
+        count=20,
+        trial=_loud,
+        shares=a_template,
+    ),
+)

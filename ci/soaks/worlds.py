@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Faults, their negative controls, and clones: in this process, each in a world of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from seabus.errors import CloneError
+from seabus.images.store import Store
+from seabus.machine.config import WorldConfig
+from seabus.scenarios import consumed_page
+from seabus.world import restore, template
+from seabus.world.freeze import Frozen
+from soaks.row import Row, Trial, say
+
+#: A timer that was lost in the restore shows only after a while.
+_IDLE_S: Final = (0.0, 0.2, 1.0, 3.0)
+_MORE_MIB: Final = 5.0
+
+
+@contextlib.asynccontextmanager
+async def a_template(folder: Path) -> AsyncIterator[Frozen]:
+    """The default world's, built if it is not there."""
+    yield await asyncio.to_thread(
+        template.ensure, WorldConfig(), store=Store(), artefacts=folder / "template", say=say
+    )
+
+
+async def _fault(trial: Trial, *, inject: bool, owed: str) -> str:
+    async with restore.cloned(trial.shared, artefacts=trial.folder, purpose="soak") as world:
+        await asyncio.sleep(trial.dice.choice(_IDLE_S))
+        outcome = await consumed_page.run(world, inject=inject)
+    verdict = outcome.judgement.verdict
+    return "" if verdict == owed else f"{verdict}: {outcome.judgement.reason}"
+
+
+async def _consumed(trial: Trial) -> str:
+    return await _fault(trial, inject=True, owed="pass")
+
+
+async def _control(trial: Trial) -> str:
+    return await _fault(trial, inject=False, owed="fail")
+
+
+async def _clone(trial: Trial) -> str:
+    """Verified or refused; one that is handed out answers, at both levels, after a while as well."""
+    frozen, drawn = trial.shared
+    try:
+        async with restore.cloned(frozen, artefacts=trial.folder, purpose="soak") as world:
+            await asyncio.sleep(trial.dice.choice(_IDLE_S) / 2)
+            for agent in (world.l1, world.l2):
+                (await agent.run("sleep", "0.01")).must_succeed()
+                random = (await agent.run("head", "-c", "16", "/dev/urandom")).must_succeed().stdout
+                if random in drawn:
+                    return f"{agent.level} drew the same random bytes as another clone: {random.hex()}"
+                drawn.add(random)
+    except CloneError as error:
+        say(f"clone {trial.number} was refused: {error.message}")
+    return ""
+
+
+@contextlib.asynccontextmanager
+async def _clones(folder: Path) -> AsyncIterator[tuple[Frozen, set[bytes]]]:
+    async with a_template(folder) as frozen:
+        yield frozen, set()
+
+
+def _held() -> dict[str, float]:
+    gc.collect()
+    process = psutil.Process()
+    return {
+        "descriptors": process.num_fds(),
+        "threads": threading.active_count(),
+        "children": len(process.children(recursive=True)),
+        "temporary files": len(os.listdir("/tmp")),  # noqa: PTH208 - whoever leaves some leaves them there
+        "MiB": process.memory_info().rss / (1 << 20),
+    }
+
+
+async def _generation(trial: Trial) -> str:
+    """Fifty clones one after the other; the first few fill caches, and are not counted."""
+    before: dict[str, float] = {}
+    for number in range(60):
+        folder = trial.folder / str(number)
+        folder.mkdir()
+        async with restore.cloned(trial.shared, artefacts=folder, purpose="soak"):
+            pass
+        if number == 9:
+            before = _held()
+    after = _held()
+    grown = {name: after[name] - before[name] for name in after if after[name] > before[name]}
+    if grown.get("MiB", 0) <= _MORE_MIB:
+        grown.pop("MiB", None)
+    return ", ".join(f"{more:g} more {name}" for name, more in grown.items())
+
+
+ROWS: Final = (
+    Row(
+        name="faults",
+        promise="a consumed memory error is judged `pass`, two at a time, whatever a clone idled before",
+        count=1000,
+        lanes=2,
+        trial=_consumed,
+        shares=a_template,
+    ),
+    Row(
+        name="controls",
+        promise="the same steps without the injection are judged `fail`",
+        count=300,
+        lanes=2,
+        trial=_control,
+        shares=a_template,
+    ),
+    Row(
+        name="clones",
+        promise="a clone is verified alive at both levels or refused, and no two draw the same random bytes",
+        count=2000,
+        lanes=2,
+        trial=_clone,
+        shares=_clones,
+    ),
+    Row(
+        name="growth",
+        promise="50 clones in a process leave no descriptor, thread, child or file, and 5 MiB at most",
+        count=10,
+        trial=_generation,
+        shares=a_template,
+    ),
+)
