@@ -25,6 +25,8 @@ _T = TypeVar("_T")
 #: Properties of a test, in JUnit too: its verdict, and where its evidence lies.
 VERDICT: Final = "seabus_verdict"
 ARTEFACTS: Final = "seabus_artefacts"
+#: Of a scenario: what it is about.
+TITLE: Final = "seabus_title"
 #: Where a test's session is found again when its outcome is reported, and what its world is made of.
 SESSION: Final[pytest.StashKey[Session]] = pytest.StashKey()
 VERSIONS: Final = pytest.StashKey[dict[str, str]]()
@@ -102,7 +104,7 @@ def write_result(
         versions=versions,
         artefacts=folder,
         configuration=item.stash.get(CONFIGURATION, None),
-        scenario=_scenario(item),
+        scenario=scenario_of(item),
         started=item.stash.get(STARTED, time.time()),
     )
     found: Mapping[str, Any]
@@ -123,7 +125,7 @@ def write_result(
     (folder / _RESULT).write_text(json.dumps(told, indent=1, default=str) + "\n")
 
 
-def _scenario(item: pytest.Item) -> dict[str, Any] | None:
+def scenario_of(item: pytest.Item) -> dict[str, Any] | None:
     """What a scenario says of itself."""
     marker = item.get_closest_marker(MARKER)
     if marker is None:

@@ -105,6 +105,8 @@ def _note(item: pytest.Item, report: pytest.TestReport, verdict: Verdict) -> Non
     told = [(VERDICT, str(verdict))]
     if folder := evidence.folder_of(item):
         told.append((evidence.ARTEFACTS, str(folder)))
+    if scenario := evidence.scenario_of(item):
+        told.append((evidence.TITLE, scenario["title"]))
     report.user_properties += told
     item.user_properties += told
 
