@@ -21,6 +21,7 @@ _EPILOG: Final = """\
 examples:
   seabus report runs -o report.html          one file with pictures, for a browser; it needs no network
   seabus report runs/test_x -o trace.json    for Perfetto: a process for each level, arrows of cause
+  seabus report runs/test_x -o test_x.svg    its picture alone
   seabus report runs --format ktap           for the tools of the kernel's tests
 """
 #: The format that the name of a file asks for.
@@ -32,13 +33,14 @@ _SUFFIXES: Final = {
     ".tap": "ktap",
     ".jsonl": "jsonl",
     ".md": "markdown",
+    ".svg": "svg",
 }
 
 
 def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser action is private
     parser = commands.add_parser(
         "report",
-        help="make a report of runs: HTML, trace, KTAP, JSON lines, Markdown",
+        help="make a report of runs: HTML, trace, KTAP, JSON lines, Markdown, SVG",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -111,10 +113,21 @@ def _markdown(runs: Runs, arguments: argparse.Namespace) -> str:
     return markdown.document(runs, title=arguments.title)
 
 
+def _svg(runs: Runs, _: argparse.Namespace) -> str:
+    from seabus.report.picture import picture
+
+    if len(runs.runs) != 1:
+        raise UsageError(
+            f"a picture is of one run, and there are {len(runs.runs)}", hint="name its folder, or take html"
+        )
+    return f"{picture(runs.runs[0], alone=True)}\n"
+
+
 _FORMATS: Final[dict[str, Callable[[Runs, argparse.Namespace], str]]] = {
     "html": _html,
     "trace": _trace,
     "ktap": _ktap,
     "jsonl": _lines,
     "markdown": _markdown,
+    "svg": _svg,
 }

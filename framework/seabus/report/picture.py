@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from importlib import resources
 from typing import Final
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
@@ -19,6 +18,7 @@ from seabus.report.details import details
 from seabus.report.lanes import LEVELS, Lane
 from seabus.report.loaded import Run
 from seabus.report.scene import Row, Scene, Status, scene_of
+from seabus.report.styles import sheet
 
 _TIME: Final = 78
 _LANE: Final = 88
@@ -37,15 +37,10 @@ _MOST_ROWS: Final = 120
 _SVG: Final = "http://www.w3.org/2000/svg"
 
 
-def style() -> str:
-    """The style sheet of pictures, for a page that holds some."""
-    return resources.files("seabus.report").joinpath("picture.css").read_text()
-
-
 def picture(run: Run, *, alone: bool = False) -> str:
     """The picture of a run.
 
-    :param alone: with its own style, to be a file; else the page that holds it has :func:`style`.
+    :param alone: with its own style, to be a file; else the page that holds it has its sheet.
     """
     return ElementTree.tostring(_Drawing(run, scene_of(run), alone=alone).drawn(), encoding="unicode")
 
@@ -86,7 +81,7 @@ class _Drawing:
         svg = Element("svg", {"class": "seq", "viewBox": f"0 0 {width:g} {height:g}", "role": "img"})
         if self._alone:
             svg.set("xmlns", _SVG)
-            SubElement(svg, "style").text = style()
+            SubElement(svg, "style").text = sheet("picture")
             SubElement(svg, "rect", {"class": "paper", "width": "100%", "height": "100%"})
         svg.set("width", f"{width:g}")
         svg.set("height", f"{height:g}")

@@ -43,6 +43,7 @@ def test_a_title_is_its_users(tmp_path: Path) -> None:
     [
         (["report", str(SAMPLES)], "which format standard output shall have is not told"),
         (["report", str(SAMPLES), "-o", "a.exe"], "which format a.exe shall have is not told"),
+        (["report", str(SAMPLES), "-o", "a.svg"], "a picture is of one run, and there are 8"),
         (["report", "nowhere", "-o", "a.html"], "there is no nowhere"),
         (["report", str(SAMPLES), "-o", "nowhere/a.html"], "there is no folder for nowhere/a.html"),
         (["report", str(SAMPLES), "-o", "a.html", "--console-kib", "-1"], "is less than nothing"),

@@ -78,6 +78,13 @@ def test_pictures_as_they_were(
     golden(f"{name}.svg", picture(sample(name), alone=True).replace("><", ">\n<") + "\n")
 
 
+def test_the_picture_in_the_documents_is_of_today(sample: Callable[[str], Run]) -> None:
+    shown = Path(__file__).parents[3] / "docs/explanation/the-chain.svg"
+    assert shown.read_text() == picture(sample("consumed"), alone=True) + "\n", (
+        f"seabus report framework/tests/report/samples/consumed -o {shown.name}"
+    )
+
+
 def test_a_picture_names_its_parts(samples: Runs) -> None:
     for run in samples.runs:
         root = ElementTree.fromstring(picture(run, alone=True))

@@ -21,8 +21,9 @@ from seabus.report.columns import Columns
 from seabus.report.html.consoles import consoles
 from seabus.report.html.packed import packed
 from seabus.report.loaded import Kind, Run, Runs
-from seabus.report.picture import picture, style
+from seabus.report.picture import picture
 from seabus.report.scene import BAD, Status, scene_of
+from seabus.report.styles import sheet
 from seabus.report.wording import describe, value
 
 #: As many runs, at most, have their pictures in the page as they are; those of more are packed.
@@ -83,7 +84,8 @@ def page(loaded: Runs, *, title: str = "Seabus report", kib: int = 16, all_conso
         _show(run, number, columns, texts.of.get(number, ()), plain=plain) for number, run in enumerate(runs)
     ]
     pictures = [] if plain else [picture(run) for run in runs]
-    css, script = style() + _file("page.css"), _file("page.js")
+    css = sheet("ground") + sheet("picture") + _file("page.css")
+    script = _file("page.js")
     return (
         _environment()
         .get_template("page.html.j2")
