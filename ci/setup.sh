@@ -39,6 +39,10 @@ missing_packages() {
     if [ "${1:-}" = dev ]; then # libcper is built from source
         [ -e /usr/include/json-c/json.h ] || echo libjson-c-dev
         command -v pkg-config >/dev/null || echo pkg-config
+        # The report's tests look at it in a browser; where that is no package (Ubuntu), they say so and skip.
+        if grep -qx 'ID=debian' /etc/os-release 2>/dev/null; then
+            command -v chromium >/dev/null || echo chromium
+        fi
     fi
     "$(find_python)" -c 'import ensurepip, venv' 2>/dev/null || echo "$(basename "$(find_python)")-venv"
     if [ "$(id -u)" != 0 ]; then

@@ -33,6 +33,8 @@ _COMMANDS: Final = {
     "image": "image",
     "doctor": "doctor",
     "lab": "lab",
+    "report": "report",
+    "diff": "diff",
     "shell": "shell",
     "up": "up",
     "ps": "ps",

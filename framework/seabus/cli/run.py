@@ -71,16 +71,19 @@ def main(arguments: argparse.Namespace) -> int:
     store.sweep()
     folder = artefacts.new(arguments.artefacts)
     versions: dict[str, str] = {}
+    about = result.Circumstances(
+        versions=versions, artefacts=folder, configuration=config, scenario=consumed_page.ABOUT
+    )
     try:
         frozen = template.ensure(config, store=store, artefacts=folder, say=say)
         versions.update(frozen.notes["versions"])
         say("cloning the world")
         outcome = asyncio.run(_run(frozen, arguments, folder))
     except SeabusError as error:
-        _write(result.of_error(error, versions=versions, artefacts=folder), folder, arguments.json)
+        _write(result.of_error(error, about), folder, arguments.json)
         print(f"artefacts: {folder}", file=sys.stderr)
         raise
-    _write(result.of_outcome(outcome, versions=versions, artefacts=folder), folder, arguments.json)
+    _write(result.of_outcome(outcome, about), folder, arguments.json)
     if arguments.json != "-":
         terminal.show(outcome, artefacts=folder, console=Console())
     return EXIT_CODES[outcome.judgement.verdict]

@@ -42,7 +42,7 @@ def judge(story: Story, expectations: Sequence[Expectation]) -> Judgement:
     if lost:
         findings = [Finding(kind="lost", subject=e.level, text=e.text) for e in lost]
         return Judgement(verdict=Verdict.UNKNOWN, reason="a witness lost events", findings=findings)
-    matched = _assign(story.events, expectations)
+    matched = assign(story.events, expectations)
     extra = list(_extra(story.events, matched))
     findings = [
         *(finding for finding in extra if finding.kind in ("dead", "bystander")),
@@ -63,7 +63,7 @@ def judge(story: Story, expectations: Sequence[Expectation]) -> Judgement:
     )
 
 
-def _assign(events: Sequence[Event], expectations: Sequence[Expectation]) -> dict[str, Event]:
+def assign(events: Sequence[Event], expectations: Sequence[Expectation]) -> dict[str, Event]:
     """Expectation name to the event that fulfils it best; each event is used once.
 
     Pairs are taken in order of increasing difference, so one wrong value is reported as wrong, and not

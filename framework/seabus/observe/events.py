@@ -49,6 +49,7 @@ class Event:
     :param clock_ns: when, on the clock of ``level`` (CLOCK_MONOTONIC; L0: this computer's), in ns.
     :param fields: what was seen; integers stay integers, addresses included.
     :param text: the observation as the witness put it.
+    :param cpu: the CPU of ``level`` on which it was seen, where the witness tells.
     """
 
     level: Level
@@ -57,6 +58,7 @@ class Event:
     clock_ns: int
     fields: Mapping[str, Any] = field(default_factory=dict)
     text: str = ""
+    cpu: int | None = None
 
 
 class Recorder:

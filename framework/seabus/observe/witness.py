@@ -173,4 +173,5 @@ class TraceWitness:
             clock_ns=line.t,
             fields=fields,
             text=line.text.strip(),
+            cpu=line.cpu,
         )

@@ -4,30 +4,35 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import pytest
 
+from seabus.catalogue.scenario import MARKER
 from seabus.errors import SeabusError
 from seabus.judge.verdict import Verdict
 
 if TYPE_CHECKING:
+    from seabus.machine.config import WorldConfig
     from seabus.session.session import Session
-
-if TYPE_CHECKING:
-    pass
 
 _T = TypeVar("_T")
 #: Properties of a test, in JUnit too: its verdict, and where its evidence lies.
 VERDICT: Final = "seabus_verdict"
 ARTEFACTS: Final = "seabus_artefacts"
+#: Of a scenario: what it is about.
+TITLE: Final = "seabus_title"
 #: Where a test's session is found again when its outcome is reported, and what its world is made of.
 SESSION: Final[pytest.StashKey[Session]] = pytest.StashKey()
 VERSIONS: Final = pytest.StashKey[dict[str, str]]()
+CONFIGURATION: Final[pytest.StashKey[WorldConfig]] = pytest.StashKey()
 FOLDER: Final = pytest.StashKey[Path]()
+STARTED: Final = pytest.StashKey[float]()
 FAILED: Final = pytest.StashKey[bool]()
 #: In each folder: whose it is.
 _OWNER: Final = "test.txt"
@@ -63,6 +68,7 @@ def new_folder(request: pytest.FixtureRequest, temporary: pytest.TempPathFactory
         folder = _numbered(chosen.absolute(), name)
     (folder / _OWNER).write_text(f"{request.node.nodeid}\n")
     request.node.stash[FOLDER] = folder
+    request.node.stash[STARTED] = time.time()
     return folder
 
 
@@ -83,7 +89,9 @@ def unfinished(config: pytest.Config, nodeid: str) -> Path | None:
     return None
 
 
-def write_result(item: pytest.Item, verdict: Verdict, error: BaseException | None) -> None:
+def write_result(
+    item: pytest.Item, verdict: Verdict, error: BaseException | None, report: pytest.TestReport
+) -> None:
     """The result file, as `seabus run` writes it, of a test that has a folder of its own."""
     from seabus.report import result
 
@@ -91,15 +99,39 @@ def write_result(item: pytest.Item, verdict: Verdict, error: BaseException | Non
     if folder is None:
         return
     session = item.stash.get(SESSION, None)
-    about: dict[str, Any] = {"versions": item.stash.get(VERSIONS, {}), "artefacts": folder}
+    versions: dict[str, str] = item.stash.get(VERSIONS, {})
+    about = result.Circumstances(
+        versions=versions,
+        artefacts=folder,
+        configuration=item.stash.get(CONFIGURATION, None),
+        scenario=scenario_of(item),
+        started=item.stash.get(STARTED, time.time()),
+    )
     found: Mapping[str, Any]
     if session is not None and session.outcome is not None:
-        found = result.of_outcome(session.outcome, **about)
+        found = result.of_outcome(session.outcome, about)
     else:
-        found = result.of_error(error if isinstance(error, SeabusError) else None, **about)
-    reason = found["reason"] if found["verdict"] == str(verdict) else _said(error)
-    told = {**found, "verdict": str(verdict), "reason": reason, "test": item.nodeid}
+        found = result.of_error(error if isinstance(error, SeabusError) else None, about)
+    told = {
+        **found,
+        "verdict": str(verdict),
+        "reason": found["reason"] if found["verdict"] == str(verdict) else _said(error),
+        "seconds": {**found["seconds"], "test": report.duration},
+        "test": item.nodeid,
+        "outcome": report.outcome,
+        "known": getattr(report, "wasxfail", None),
+        "worker": os.environ.get("PYTEST_XDIST_WORKER"),
+    }
     (folder / _RESULT).write_text(json.dumps(told, indent=1, default=str) + "\n")
+
+
+def scenario_of(item: pytest.Item) -> dict[str, Any] | None:
+    """What a scenario says of itself."""
+    marker = item.get_closest_marker(MARKER)
+    if marker is None:
+        return None
+    about = marker.args[0]
+    return {"title": about.title, "fault": about.fault, "sources": list(about.sources)}
 
 
 def _said(error: BaseException | None) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from seabus.plugin import keep, lab
-from seabus.plugin.evidence import SESSION, VERSIONS, new_folder
+from seabus.plugin.evidence import CONFIGURATION, SESSION, VERSIONS, new_folder
 from seabus.plugin.options import world_config
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def _session(request: pytest.FixtureRequest, temporary: pytest.TempPathFactory) 
 
     folder = new_folder(request, temporary)
     injecting = not request.config.option.seabus_negative_control
+    request.node.stash[CONFIGURATION] = world_config(request.node, request.config)
     if request.config.option.seabus_lab is not None:
         yield from _lab_session(request, folder, injecting=injecting)
         return

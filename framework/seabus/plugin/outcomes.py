@@ -59,7 +59,7 @@ def pytest_runtest_makereport(
     if (report.when == "call" and session is not None) or (report.when != "call" and _ours(error)):
         verdict = _verdict(error, session.outcome.judgement if session and session.outcome else None)
         _note(item, report, verdict)
-        evidence.write_result(item, verdict, error)
+        evidence.write_result(item, verdict, error, report)
     if report.failed:
         item.stash[evidence.FAILED] = True
         if isinstance(error, SeabusError):
@@ -105,6 +105,8 @@ def _note(item: pytest.Item, report: pytest.TestReport, verdict: Verdict) -> Non
     told = [(VERDICT, str(verdict))]
     if folder := evidence.folder_of(item):
         told.append((evidence.ARTEFACTS, str(folder)))
+    if scenario := evidence.scenario_of(item):
+        told.append((evidence.TITLE, scenario["title"]))
     report.user_properties += told
     item.user_properties += told
 

@@ -10,15 +10,17 @@ from typing import Final
 from seabus.matrix.judge import Status
 from seabus.matrix.run import MatrixRun
 from seabus.report.matrix_grid import MARKS, Grid, grids
+from seabus.report.styles import sheet
 
 _STYLE: Final = """
-body { font: 14px/1.4 system-ui, sans-serif; margin: 2em; color: #222; background: #fff; }
 table { border-collapse: collapse; margin: 0 0 2em; }
 th { font-weight: normal; text-align: left; padding: 0 .6em 0 0; white-space: nowrap; }
 thead th { writing-mode: vertical-rl; padding: .4em 0 0; font-size: 11px; vertical-align: bottom; }
-td { width: 13px; height: 17px; text-align: center; border: 1px solid #fff; font: 11px monospace; }
-.agreed { background: #bfe3c3; } .unreachable { background: #e4e4e4; }
-.deviates { background: #ffd98a; } .unexplained { background: #e8483f; color: #fff; }
+td { width: 13px; height: 17px; text-align: center; border: 1px solid var(--paper); font: 11px monospace; }
+.agreed { background: var(--good-wash); color: var(--good); }
+.unreachable { background: var(--quiet-wash); color: var(--quiet); }
+.deviates { background: var(--odd-wash); color: var(--odd); }
+.unexplained { background: var(--bad); color: var(--paper); }
 .overview { overflow-x: auto; }
 """
 
@@ -30,7 +32,7 @@ def page(runs: Sequence[MatrixRun]) -> str:
 
 def _parts(runs: Sequence[MatrixRun]) -> Iterator[str]:
     yield '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Seabus: the ESR matrix</title>'
-    yield f"<style>{_STYLE}</style></head><body>"
+    yield f"<style>{sheet('ground')}{_STYLE}</style></head><body>"
     yield "<h1>The ESR matrix</h1><p>"
     for status in Status:
         yield f'<span class="{status}">&nbsp;{MARKS[status]} {status}&nbsp;</span> '

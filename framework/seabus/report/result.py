@@ -3,15 +3,22 @@
 
 from __future__ import annotations
 
+import base64
+import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import seabus
 from seabus.arch.esr import decode_esr
 from seabus.errors import SeabusError
+from seabus.faults.fault import Fault
+from seabus.judge.expectation import Expectation
+from seabus.judge.judge import assign
 from seabus.judge.verdict import Verdict
+from seabus.machine.config import WorldConfig
+from seabus.observe.events import Event
 from seabus.observe.story import Story
 from seabus.report.complaint import as_json
 from seabus.session.outcome import Outcome
@@ -20,7 +27,35 @@ from seabus.session.outcome import Outcome
 SCHEMA: Final = 1
 
 
-def of_outcome(outcome: Outcome, *, versions: Mapping[str, str], artefacts: Path) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class Circumstances:
+    """What is known of a run, whatever it came to.
+
+    :param scenario: its ``title``, ``fault`` and ``sources``, if it is one of the catalogue.
+    :param started: seconds since the epoch.
+    """
+
+    versions: Mapping[str, str]
+    artefacts: Path
+    configuration: WorldConfig | None = None
+    scenario: Mapping[str, Any] | None = None
+    started: float = field(default_factory=time.time)
+
+    def told(self) -> dict[str, Any]:
+        """As the result file has it."""
+        made_of = asdict(self.configuration) if self.configuration else {}
+        return {
+            "scenario": dict(self.scenario) if self.scenario else None,
+            "configuration": {
+                name: str(value) if isinstance(value, Path) else value for name, value in made_of.items()
+            },
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.started)),
+            "versions": {"seabus": seabus.__version__, **self.versions},
+            "artefacts": str(self.artefacts),
+        }
+
+
+def of_outcome(outcome: Outcome, circumstances: Circumstances) -> dict[str, Any]:
     """The result of a run that was judged."""
     judgement = outcome.judgement
     return {
@@ -38,15 +73,14 @@ def of_outcome(outcome: Outcome, *, versions: Mapping[str, str], artefacts: Path
         "clocks": {
             level: {"error_s": alignment.error_ns / 1e9} for level, alignment in outcome.story.clocks.items()
         },
-        "expectations": [asdict(expectation) for expectation in outcome.expectations],
+        "expectations": _expectations(outcome),
         "seconds": outcome.seconds,
-        "versions": {"seabus": seabus.__version__, **versions},
-        "artefacts": str(artefacts),
+        **circumstances.told(),
         "error": None,
     }
 
 
-def of_error(error: SeabusError | None, *, versions: Mapping[str, str], artefacts: Path) -> dict[str, Any]:
+def of_error(error: SeabusError | None, circumstances: Circumstances) -> dict[str, Any]:
     """The result of a run that could not be judged; the same fields, empty.
 
     :param error: why; None if the run simply ended.
@@ -66,15 +100,14 @@ def of_error(error: SeabusError | None, *, versions: Mapping[str, str], artefact
         "clocks": {},
         "expectations": [],
         "seconds": {},
-        "versions": {"seabus": seabus.__version__, **versions},
-        "artefacts": str(artefacts),
+        **circumstances.told(),
         "error": as_json(error) if error else None,
     }
 
 
 def _of_faults(outcome: Outcome) -> dict[str, Any]:
     """All of them, and the first by itself: most runs have one."""
-    faults = [dict(fault.described()) for fault in outcome.faults]
+    faults = [_of_fault(fault) for fault in outcome.faults]
     receipts = [{"witness": receipt.witness, **receipt.facts} for receipt in outcome.receipts]
     return {
         "fault": faults[0] if faults else None,
@@ -84,6 +117,25 @@ def _of_faults(outcome: Outcome) -> dict[str, Any]:
     }
 
 
+def _of_fault(fault: Fault) -> dict[str, Any]:
+    """As it describes itself; of a firmware record the bytes as well."""
+    encoded = getattr(fault, "encoded", None)
+    cper = {"cper": base64.b64encode(encoded()).decode()} if encoded else {}
+    return {**fault.described(), **cper}
+
+
+def _expectations(outcome: Outcome) -> list[dict[str, Any]]:
+    """Each with the number of the event that was taken for it."""
+    events = outcome.story.events
+    matched = assign(events, outcome.expectations)
+    return [_of_expectation(one, matched.get(one.name), events) for one in outcome.expectations]
+
+
+def _of_expectation(expected: Expectation, event: Event | None, events: list[Event]) -> dict[str, Any]:
+    number = next((n for n, one in enumerate(events) if one is event), None)
+    return {**asdict(expected), "event": number}
+
+
 def _events(story: Story) -> list[dict[str, Any]]:
     return [
         {
@@ -91,6 +143,7 @@ def _events(story: Story) -> list[dict[str, Any]]:
             "witness": event.witness,
             "kind": event.kind,
             "t": round(story.time_s(event), 6),
+            "cpu": event.cpu,
             "fields": _readable(event.fields),
             "text": event.text,
         }

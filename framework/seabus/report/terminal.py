@@ -3,19 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from seabus.arch.esr import decode_esr
-from seabus.arch.sigbus import BusCode
 from seabus.judge.verdict import Verdict
 from seabus.machine.console import printable
-from seabus.observe.events import Event
+from seabus.report.wording import describe
 from seabus.session.outcome import Outcome
 
 _LEVEL_STYLES: Final = {"L0": "magenta", "L1": "cyan", "L2": "green"}
@@ -86,68 +83,3 @@ def _show_verdict(outcome: Outcome, console: Console) -> None:
         console.print(Text(f"  - {printable(finding.text)}"), soft_wrap=True)
     for receipt in outcome.receipts:
         console.print(Text(f"receipt: {receipt}", style="dim"), soft_wrap=True)
-
-
-def describe(event: Event) -> str:
-    """An event in one line for people."""
-    told = _DESCRIPTIONS.get(event.kind)
-    return told(event.fields) if told else event.text
-
-
-def _ghes(fields: Mapping[str, Any]) -> str:
-    address = fields["physical_address"]
-    where = f" at {address:#x}" if address is not None else ""
-    return f"GHES record, source {fields['source']}, {fields['severity']}{where}"
-
-
-def _memory_failure(fields: Mapping[str, Any]) -> str:
-    return f"memory_failure(): PFN {fields['pfn']:#x}, {fields['page_type']}: {fields['result']}"
-
-
-def _sigbus(fields: Mapping[str, Any]) -> str:
-    return f"SIGBUS {_code(fields['code'])} to {fields['comm']} (thread {fields['tid']})"
-
-
-def _sea(fields: Mapping[str, Any]) -> str:
-    syndrome = decode_esr(fields["esr"]).summary()
-    return f"SEA taken: ESR_EL1 {fields['esr']:#010x} FAR {fields['far']:#x} - {syndrome}"
-
-
-def _exception(fields: Mapping[str, Any]) -> str:
-    return (
-        f"the VMM injects a {fields['exception']} into vCPU {fields['vcpu']},"
-        f" EL{fields['from_el']} to EL{fields['to_el']}, ESR_EL1 {fields['esr']:#010x}"
-    )
-
-
-def _siginfo(fields: Mapping[str, Any]) -> str:
-    lsb = fields["lsb"]
-    return f"handler: {_code(fields['code'])}, si_addr {fields['address']:#x}, si_addr_lsb {lsb}"
-
-
-def _touch(fields: Mapping[str, Any]) -> str:
-    return f"the victim's {fields['op']} ends"
-
-
-def _inject(fields: Mapping[str, Any]) -> str:
-    told = ", ".join(str(fields[name]) for name in ("severity", "address") if name in fields)
-    return f"{fields['kind']}: {told}"
-
-
-def _code(code: int) -> str:
-    try:
-        return BusCode(code).name
-    except ValueError:
-        return f"code {code}"
-
-
-_DESCRIPTIONS: Final[dict[str, Callable[[Mapping[str, Any]], str]]] = {
-    "ghes": _ghes,
-    "memory_failure": _memory_failure,
-    "sigbus": _sigbus,
-    "sea": _sea,
-    "exception": _exception,
-    "siginfo": _siginfo,
-    "touch": _touch,
-    "inject": _inject,
-}

@@ -17,7 +17,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from seabus.arch.esr import qemu_sea_esr
 from seabus.chains import guest, host
@@ -30,6 +30,12 @@ from seabus.session.stage import Stage
 from seabus.world.world import World
 
 Access = Literal["read", "write"]
+#: What it says of itself, as a scenario of the catalogue does.
+ABOUT: Final = {
+    "title": "The guest consumes a page that firmware reported",
+    "fault": "memory record, recoverable",
+    "sources": [],
+}
 
 
 async def run(world: World, *, inject: bool = True, access: Access = "read") -> Outcome:

@@ -357,14 +357,17 @@ class Stage:
     # Inside: touching
 
     async def _touch(self, victim: Victim, access: Mapping[str, Any]) -> Touch | None:
+        level, op = self.level_of(victim), access.get("op", "read")
+        if level in self._clocks:
+            self.add(level, "victim", "note", {"op": op, "tid": victim.tid}, f"the victim's {op} begins")
         touching = asyncio.ensure_future(victim.touch(**access))
         if not await self.while_vmm_lives(touching):
             return None
         if isinstance(touching.exception(), DeadlineError):
-            self._silent(self.level_of(victim))
+            self._silent(level)
             return None
         touched = await touching
-        self.note_touch(victim, touched, access.get("op", "read"))
+        self.note_touch(victim, touched, op)
         return touched
 
     async def while_vmm_lives(self, task: asyncio.Future[Any]) -> bool:

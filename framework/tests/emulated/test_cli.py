@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -40,7 +41,10 @@ def test_run_writes_the_documented_result(tmp_path: Path) -> None:
     assert result["receipt"]["nonce"] == result["fault"]["nonce"]
     assert [step["space"].split()[0] for step in result["addresses"]] == ["L2", "L2", "L1", "L1"]
     assert {event["level"] for event in result["events"]} == {"L0", "L1", "L2"}
-    assert set(result["events"][0]) == {"level", "witness", "kind", "t", "fields", "text"}
+    assert set(result["events"][0]) == {"level", "witness", "kind", "t", "cpu", "fields", "text"}
+    assert base64.b64decode(result["fault"]["cper"]) == (tmp_path / "art" / "record.cper").read_bytes()
+    assert [one["event"] is not None for one in result["expectations"]] == [True] * 10
+    assert result["configuration"]["l1_mode"] == "nvhe"
     assert result["versions"]["l1_kernel"]
     kept = {path.name for path in Path(result["artefacts"]).iterdir()}
     assert kept >= {
@@ -57,6 +61,9 @@ def test_run_writes_the_documented_result(tmp_path: Path) -> None:
         "vmm.log",
     }
     assert len((tmp_path / "art" / "record.cper").read_bytes()) == 20 + 72 + 80
+    assert seabus("report", str(tmp_path / "art"), "-o", str(tmp_path / "run.html")).returncode == 0
+    assert "SEA taken: ESR_EL1 0x92000410" in (tmp_path / "run.html").read_text()
+    assert seabus("diff", str(tmp_path / "art"), str(tmp_path / "art")).returncode == 0
 
 
 def test_negative_control_on_standard_output(tmp_path: Path) -> None:

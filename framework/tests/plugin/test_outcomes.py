@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from seabus.report.loaded import load
+
 pytestmark = pytest.mark.emulated
 
 VERDICTS = """
@@ -94,6 +96,11 @@ def test_each_verdict_is_told_apart(suite: pytest.Pytester, how: str) -> None:
     run.stdout.fnmatch_lines(["*seabus artefacts*", str(kept / "test_fails")])
     recorded = properties(suite.path / "junit.xml", "seabus_artefacts")
     assert recorded == {name: str(kept / name) for name in said}
+    titles = properties(suite.path / "junit.xml", "seabus_title")
+    assert titles == {name: told["scenario"]["title"] for name, told in said.items() if told["scenario"]}
+    assert titles.keys() == said.keys() - {"test_is_no_scenario", "test_judges_and_then_fails"}
+    kinds = {run.name: str(run.kind) for run in load([kept]).runs}
+    assert kinds == properties(suite.path / "junit.xml") | {"test_is_no_scenario": "unjudged"}
 
 
 def properties(junit: Path, wanted: str = "seabus_verdict") -> dict[str, str]:

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs as KTAP, version 1, for the tools of the kernel's tests (Linux Documentation/dev-tools/ktap.rst).
+
+A chapter of the catalogue is a test, its runs are subtests, and what each expected are theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from seabus.machine.console import printable
+from seabus.report.loaded import Kind, Run
+
+_STEP = "  "
+
+
+def document(runs: Sequence[Run]) -> str:
+    """All of it."""
+    chapters = [(name, list(found)) for name, found in groupby(runs, key=lambda run: run.chapter)]
+    return "\n".join(_nested("", [_chapter(*chapter) for chapter in chapters])) + "\n"
+
+
+class _Test:
+    """One result line, and what comes before it."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        ok: bool,
+        more: str = "",
+        said: Sequence[str] = (),
+        within: Sequence[_Test] = (),
+    ) -> None:
+        self.name = name
+        self.ok = ok
+        self.more = more
+        self.said = said
+        self.within = within
+
+
+def _nested(indent: str, tests: Sequence[_Test]) -> Iterator[str]:
+    yield f"{indent}KTAP version 1"
+    yield f"{indent}1..{len(tests)}"
+    for number, test in enumerate(tests, 1):
+        if test.within:
+            yield from _nested(indent + _STEP, test.within)
+        yield from (f"{indent}# {_line(line)}" for line in test.said)
+        result = "ok" if test.ok else "not ok"
+        more = f" # {_line(test.more)}" if test.more else ""
+        yield f"{indent}{result} {number} {_line(test.name).replace('#', '_')}{more}".rstrip()
+
+
+def _line(text: str) -> str:
+    return " ".join(printable(text).split())
+
+
+def _chapter(name: str, runs: Sequence[Run]) -> _Test:
+    within = [_run(run) for run in runs]
+    skipped = all(run.kind is Kind.SKIP for run in runs)
+    return _Test(name, ok=all(one.ok for one in within), more="SKIP" if skipped else "", within=within)
+
+
+def _run(run: Run) -> _Test:
+    """What is skipped, or fails as it is known to, is no failure."""
+    expected = {one.name for one in run.expectations}
+    said = [run.title]
+    said += [finding.text for finding in run.findings if finding.subject not in expected]
+    said.append(f"evidence: {run.folder}")
+    more = {
+        Kind.SKIP: f"SKIP {run.reason}",
+        Kind.KNOWN: f"XFAIL {run.known}",
+        Kind.ERROR: f"ERROR {run.reason}",
+        Kind.UNKNOWN: f"ERROR no verdict: {run.reason}",
+        Kind.FAIL: _why(run.reason),
+    }.get(run.kind, "")
+    # A parent whose subtests fail has failed: what fails as it is known to is told without them.
+    within = () if run.kind is Kind.KNOWN else tuple(_expectations(run))
+    return _Test(run.name, ok=run.is_well, more=more, said=said, within=within)
+
+
+def _expectations(run: Run) -> Iterator[_Test]:
+    wrong = {finding.subject: finding.text for finding in run.findings}
+    for expected in run.expectations:
+        event = run.matched.get(expected.name)
+        if event is None and expected.optional:
+            yield _Test(expected.name, ok=True, more="SKIP it may be missing")
+        else:
+            said = wrong.get(expected.name)
+            yield _Test(expected.name, ok=said is None, more=_why(said) if said else "")
+
+
+def _why(text: str) -> str:
+    """Why something failed: a word in front, lest words of a guest be taken for a directive."""
+    return f"fail: {text}"

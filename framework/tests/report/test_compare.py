@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Comparisons: runs that used other addresses are the same; what a kernel does otherwise is found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seabus.report.compare import Comparison, compare
+from seabus.report.loaded import Run, load
+
+Change = Callable[[dict[str, Any]], object]
+
+
+def differences(found: Comparison) -> list[tuple[str, str, str]]:
+    return [(one.kind, one.subject, one.what) for one in found.differences]
+
+
+def event_of(told: dict[str, Any], name: str) -> dict[str, Any]:
+    expected = next(one for one in told["expectations"] if one["name"] == name)
+    found: dict[str, Any] = told["events"][expected["event"]]
+    return found
+
+
+def test_a_run_is_as_it_is(sample: Callable[[str], Run]) -> None:
+    for name in ("consumed", "negative", "known", "fatal", "error"):
+        (found,) = compare([sample(name)], [sample(name)])
+        assert not found.differences
+
+
+def test_other_addresses_threads_and_times_are_no_difference(sample: Callable[[str], Run]) -> None:
+    (found,) = compare([sample("consumed")], [sample("vhe")])
+    assert sample("consumed").faults[0]["address"] != sample("vhe").faults[0]["address"]
+    assert not found.differences
+    assert found.made_of == {"L1 mode": ("nvhe", "vhe")}
+
+
+def test_what_was_never_heard_is_found(sample: Callable[[str], Run]) -> None:
+    (found,) = compare([sample("file")], [sample("lost")])
+    assert differences(found) == [
+        ("verdict", "", ""),
+        ("only in A", "L1 victim siginfo [host-process-hears]", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "found"),
+    [
+        ("abort-taken", lambda event: event["fields"].update(esr=0x96000010), "esr"),
+        ("host-unmapped", lambda event: event["fields"].update(result="Failed"), "result"),
+        ("host-unmapped", lambda event: event["fields"].update(pfn=0x12345), "pfn"),
+        ("victim-informed", lambda event: event["fields"].update(lsb=21), "lsb"),
+        ("victim-informed", lambda event: event["fields"].update(address=0xFFFF9F28D010), "address"),
+        ("victim-signalled", lambda event: event["fields"].update(tid=999), "tid"),
+    ],
+)
+def test_a_changed_value_is_found_and_no_other(
+    name: str,
+    change: Change,
+    found: str,
+    changed: Callable[..., Path],
+    sample: Callable[[str], Run],
+) -> None:
+    """Each of them breaks a promise, too, so the status of its event differs."""
+    other = load([changed("consumed", lambda told: change(event_of(told, name)))]).runs[0]
+    (told,) = compare([sample("consumed")], [other])
+    fields = {(one.subject, one.what) for one in told.differences if one.kind == "field"}
+    assert {what for _, what in fields} == {found}
+    assert any(f"[{name}]" in subject for subject, _ in fields)
+
+
+def test_all_addresses_may_change_together(
+    changed: Callable[..., Path], sample: Callable[[str], Run]
+) -> None:
+    """What is the same page in one run is the same page in the other."""
+
+    def move(told: dict[str, Any]) -> None:
+        def shift(found: Any) -> Any:  # noqa: ANN401
+            if isinstance(found, dict):
+                return {name: shift_of(name, one) for name, one in found.items()}
+            return [shift(one) for one in found] if isinstance(found, list) else found
+
+        def shift_of(name: str, found: Any) -> Any:  # noqa: ANN401
+            if name == "pfn" and isinstance(found, int):
+                return found + 0x100
+            if name in ("address", "physical_address") and found:
+                return found + 0x100000 if isinstance(found, int) else hex(int(found, 16) + 0x100000)
+            return found + 7 if name == "tid" else shift(found)
+
+        told |= shift(dict(told))
+
+    (found,) = compare([sample("consumed")], [load([changed("consumed", move)]).runs[0]])
+    assert differences(found) == []
+
+
+def test_an_order_that_is_turned_is_found(changed: Callable[..., Path], sample: Callable[[str], Run]) -> None:
+    def turn(told: dict[str, Any]) -> None:
+        one, other = event_of(told, "guest-record"), event_of(told, "guest-unmapped")
+        one["t"], other["t"] = other["t"], one["t"]
+
+    (found,) = compare([sample("consumed")], [load([changed("consumed", turn)]).runs[0]])
+    assert ("order", "guest-unmapped", "") in differences(found)
+
+
+def test_events_are_joined_whatever_lies_between(
+    changed: Callable[..., Path], sample: Callable[[str], Run]
+) -> None:
+    def add(told: dict[str, Any]) -> None:
+        more = {
+            "level": "L1",
+            "witness": "kernel-log",
+            "kind": "trouble",
+            "t": 0.05,
+            "text": "WARNING: a.c:1",
+        }
+        told["events"].append({**more, "fields": {"what": "warning"}})
+
+    (found,) = compare([sample("consumed")], [load([changed("consumed", add)]).runs[0]])
+    assert differences(found) == [("only in B", "L1 kernel-log trouble", "")]
+
+
+def test_sets_are_joined_by_test(sample: Callable[[str], Run]) -> None:
+    found = compare(
+        [sample("consumed"), sample("fatal"), sample("file")],
+        [sample("file"), sample("consumed"), sample("vhe")],
+    )
+    by_test = {one.test.rpartition("::")[2]: differences(one) for one in found}
+    assert by_test == {
+        "test_anonymous_page[read]": [],
+        "test_fatal": [("only in A", "", "")],
+        "test_dirty_early": [],
+        "test_vhe_host[read]": [("only in B", "", "")],
+    }
+
+
+def test_either_vcpu_will_do_where_either_was_expected(
+    changed: Callable[..., Path],
+) -> None:
+    def either(number: int) -> Change:
+        def change(told: dict[str, Any]) -> None:
+            expected = next(one for one in told["expectations"] if one["name"] == "vcpu-stopped")
+            expected["fields"]["comm"] = ["CPU 0/KVM", "CPU 1/KVM"]
+            event_of(told, "vcpu-stopped")["fields"]["comm"] = f"CPU {number}/KVM"
+
+        return change
+
+    one, other = (load([changed("consumed", either(n), f"on-{n}")]).runs[0] for n in (0, 1))
+    assert not compare([one], [other])[0].differences

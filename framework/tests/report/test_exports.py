@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Traces, KTAP, JSON lines, Markdown: each as it was looked at once, and by the rules of its format."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import seabus
+from seabus.report.export import ktap, lines, markdown, trace
+from seabus.report.loaded import Run, Runs, load
+
+Golden = Callable[[str, str], None]
+VERSION = re.compile(re.escape(seabus.__version__))
+
+
+def masked(text: str) -> str:
+    return VERSION.sub("VERSION", text)
+
+
+# Chrome trace
+
+
+def test_trace_as_it_was(sample: Callable[[str], Run], golden: Golden) -> None:
+    told = json.loads(trace.document([sample("consumed")]))
+    golden("consumed.trace.json", json.dumps(told, indent=1) + "\n")
+
+
+def test_trace_by_the_rules_of_its_format(samples: Runs) -> None:
+    told = json.loads(trace.document(samples.runs))
+    events = told["traceEvents"]
+    assert {one["ph"] for one in events} == {"M", "X", "s", "f", "i"}
+    for one in events:
+        assert isinstance(one["pid"], int)
+        assert isinstance(one["tid"], int)
+        assert one["ts"] >= 0
+    slices = [one for one in events if one["ph"] == "X"]
+    assert all(one["dur"] > 0 for one in slices)
+    _overlap_never(slices)
+    _bind(events, slices)
+
+
+def _overlap_never(slices: list[dict[str, Any]]) -> None:
+    tracks: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    for one in slices:
+        tracks.setdefault((one["pid"], one["tid"]), []).append(one)
+    for track in tracks.values():
+        track.sort(key=lambda one: float(one["ts"]))
+        for before, after in itertools.pairwise(track):
+            assert before["ts"] + before["dur"] <= after["ts"] + 1e-3
+
+
+def _bind(events: list[dict[str, Any]], slices: list[dict[str, Any]]) -> None:
+    """Each arrow has one beginning and one end, in this order, each within a slice of its track."""
+    begun = {one["id"]: one for one in events if one["ph"] == "s"}
+    ended = {one["id"]: one for one in events if one["ph"] == "f"}
+    assert begun
+    assert begun.keys() == ended.keys()
+    assert len(begun) == sum(one["ph"] == "s" for one in events)
+    for number, start in begun.items():
+        end = ended[number]
+        assert start["ts"] <= end["ts"]
+        assert end["bp"] == "e"
+        assert (start["cat"], start["name"]) == (end["cat"], end["name"])
+        for point in (start, end):
+            assert any(
+                (one["pid"], one["tid"]) == (point["pid"], point["tid"])
+                and one["ts"] <= point["ts"] <= one["ts"] + one["dur"]
+                for one in slices
+            )
+
+
+def test_an_effect_seen_before_its_cause_gets_no_arrow(changed: Callable[..., Path]) -> None:
+    """Clocks of two levels differ a little; an arrow that goes back in time is bound by no reader."""
+
+    def hurry(told: dict[str, Any]) -> None:
+        expected = next(one for one in told["expectations"] if one["name"] == "abort-taken")
+        told["events"][expected["event"]]["t"] = 0.08
+
+    def arrows(text: str) -> int:
+        events = json.loads(text)["traceEvents"]
+        _bind(events, [one for one in events if one["ph"] == "X"])
+        return sum(one["ph"] == "s" for one in events)
+
+    before, after = (
+        arrows(trace.document(load([changed("consumed", how, name)]).runs))
+        for name, how in (("before", lambda told: told), ("after", hurry))
+    )
+    assert after < before
+
+
+def test_a_process_for_each_level_and_a_track_for_each_vcpu(sample: Callable[[str], Run]) -> None:
+    events = json.loads(trace.document([sample("consumed")]))["traceEvents"]
+    processes = {one["pid"]: one["args"]["name"] for one in events if one["name"] == "process_name"}
+    assert processes == {1: "L0 machine", 2: "L1 host", 3: "L2 guest"}
+    threads = {(one["pid"], one["args"]["name"]) for one in events if one["name"] == "thread_name"}
+    assert threads >= {(2, "vCPU 0"), (2, "kernel: kernel-log"), (3, "kernel: kprobe"), (3, "victim: victim")}
+    tids = {one["tid"] for one in events if one["name"] == "thread_name"}
+    assert not tids & set(processes)  # it would be taken for the process's first thread
+
+
+# KTAP
+
+
+class Ktap:
+    """A reader of KTAP 1 that knows nothing of the writer (Linux Documentation/dev-tools/ktap.rst)."""
+
+    RESULT = re.compile(r"(ok|not ok) (\d+)(?: ([^#]*?))?(?: # ?(.*))?")
+    DIRECTIVES = ("SKIP", "TODO", "XFAIL", "TIMEOUT", "ERROR")
+
+    def __init__(self, text: str) -> None:
+        assert text.endswith("\n")
+        self.lines = text.splitlines()
+        self.at = 0
+
+    def read(self, depth: int = 0) -> list[dict[str, Any]]:
+        """A version line, a plan, and as many results as it announces."""
+        assert self._take(depth) == "KTAP version 1"
+        plan = re.fullmatch(r"1\.\.(\d+)", self._take(depth))
+        assert plan
+        tests: list[dict[str, Any]] = []
+        within: list[dict[str, Any]] = []
+        said: list[str] = []
+        while len(tests) < int(plan[1]):
+            if self.lines[self.at].startswith("  " * (depth + 1) + "KTAP"):
+                assert not within
+                within = self.read(depth + 1)
+                continue
+            line = self._take(depth)
+            if line.startswith("#"):
+                assert line.startswith("# ")
+                said.append(line[2:])
+                continue
+            found = self.RESULT.fullmatch(line)
+            assert found, line
+            assert int(found[2]) == len(tests) + 1
+            more = found[4] or ""
+            directive = more.split(" ")[0] if more.split(" ")[0] in self.DIRECTIVES else ""
+            ok = found[1] == "ok"
+            if any(not one["ok"] and one["directive"] != "SKIP" for one in within):
+                assert not ok, f"{found[3]} passed, and a test within it failed"
+            tests.append(
+                {"ok": ok, "name": found[3], "directive": directive, "more": more, "said": said, "in": within}
+            )
+            within, said = [], []
+        return tests
+
+    def _take(self, depth: int) -> str:
+        line = self.lines[self.at]
+        self.at += 1
+        assert line.startswith("  " * depth)
+        assert not line[2 * depth :].startswith(" ")
+        return line[2 * depth :]
+
+
+def test_ktap_as_it_was(samples: Runs, golden: Golden) -> None:
+    golden("samples.ktap", ktap.document(samples.runs))
+
+
+def test_ktap_by_its_grammar(samples: Runs) -> None:
+    reader = Ktap(ktap.document(samples.runs))
+    chapters = reader.read()
+    assert reader.at == len(reader.lines)
+    runs = {run["name"]: run for chapter in chapters for run in chapter["in"]}
+    assert len([run for chapter in chapters for run in chapter["in"]]) == len(samples.runs)
+    assert runs["test_snapshot"]["ok"]
+    assert runs["test_snapshot"]["directive"] == "XFAIL"
+    assert runs["test_no_error_at_all[empty]"]["directive"] == "ERROR"
+    assert not runs["test_no_error_at_all[empty]"]["ok"]
+    assert next(one["name"] for one in runs["test_vhe_host[read]"]["in"]) == "host-record"
+
+
+@pytest.mark.parametrize("evil", ["SKIP", "x # SKIP", "\nok 1 fine", "\x1b[2K\rok 1 fine", "a\u2028b\x85c"])
+def test_words_of_a_guest_are_no_ktap(evil: str, changed: Callable[..., Path]) -> None:
+    def speak(told: dict[str, Any]) -> None:
+        told.update(reason=evil, test=f"testcases/test_{evil}.py::test_{evil}")
+        told["findings"] = [
+            {"kind": "missing", "subject": "host-record", "text": evil},
+            {"kind": "extra", "subject": evil, "text": evil},
+        ]
+
+    text = ktap.document(load([changed("negative", speak)]).runs)
+    reader = Ktap(text)
+    (chapter,) = reader.read()
+    assert reader.at == len(reader.lines)
+    (run,) = chapter["in"]
+    assert not run["ok"]
+    assert run["directive"] == ""
+    assert not any(one["directive"] for one in run["in"])
+
+
+# JSON lines
+
+
+def test_lines_as_they_were(samples: Runs, golden: Golden) -> None:
+    golden("samples.jsonl", masked(lines.document(samples)))
+
+
+def test_lines_refer_to_each_other(samples: Runs) -> None:
+    told = [json.loads(line) for line in lines.document(samples).splitlines()]
+    head, *rest = told
+    assert (head["type"], head["schema"], head["runs"]) == ("report", 1, len(samples.runs))
+    runs = [line for line in rest if line["type"] == "run"]
+    assert [run["run"] for run in runs] == list(range(head["runs"]))
+    assert sum(head["kinds"].values()) == head["runs"]
+    for run in runs:
+        rows = [line for line in rest if line["type"] == "event" and line["run"] == run["run"]]
+        assert [row["row"] for row in rows] == list(range(len(rows)))
+        assert all(0 <= cause < len(rows) for row in rows for cause in row["causes"])
+
+
+# Markdown
+
+
+def test_markdown_as_it_was(samples: Runs, golden: Golden) -> None:
+    golden("samples.md", markdown.document(samples))
+
+
+def test_words_of_a_guest_are_no_markup(changed: Callable[..., Path]) -> None:
+    evil = "<script>alert(1)</script> | `x` [a](http://b) \n# head ![i](j)"
+    text = markdown.document(load([changed("negative", lambda told: told.update(reason=evil))]))
+    row = next(line for line in text.splitlines() if "script" in line)
+    assert "<script" not in row.replace("\\<", "")
+    assert len(re.findall(r"(?<!\\)\|", row)) == 5
+    assert not re.search(r"(?<!\\)\[|(?<!\\)!\[", row.partition("`")[0] + row.rpartition("`")[2])

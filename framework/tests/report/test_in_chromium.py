@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page in a browser: it opens from disk, complains of nothing, and does what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seabus.patience import scale
+from seabus.report import html
+from seabus.report.loaded import Runs, load
+from tests.report.chromium import Chromium, program
+from tests.report.test_page import evil_everywhere
+
+pytestmark = pytest.mark.skipif(program() is None, reason="there is no Chromium: apt-get install chromium")
+#: Seconds in which a page of 500 runs must be there.
+LONGEST = 2.0
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    with Chromium.started(tmp_path_factory.mktemp("profile")) as chromium:
+        yield chromium
+
+
+@pytest.fixture(autouse=True)
+def quiet(browser: Chromium) -> Iterator[None]:
+    """Whatever a test did: no error, no warning, and nothing was asked of anybody."""
+    browser.said.clear()
+    browser.asked.clear()
+    browser.show_as()
+    yield
+    assert browser.said == []
+    assert all(address.startswith("file://") for address in browser.asked)
+    assert len({address.partition("#")[0] for address in browser.asked}) == 1  # the page itself
+
+
+@pytest.fixture
+def shown(browser: Chromium, tmp_path: Path) -> Callable[..., float]:
+    """Opens the page of these runs; the seconds that took, at best of three times."""
+
+    def show(runs: Runs, fragment: str = "", title: str = "Seabus report") -> float:
+        path = tmp_path / "report.html"
+        path.write_text(html.page(runs, title=title))
+        times = 1 if fragment else 3
+        return min(browser.open(f"{path.as_uri()}{fragment}") for _ in range(times))
+
+    return show
+
+
+def thrice(samples: Runs) -> Runs:
+    """So many that their pictures are packed."""
+    return Runs(runs=[*samples.runs] * 3)
+
+
+def test_it_opens_and_complains_of_nothing(
+    browser: Chromium, shown: Callable[..., float], samples: Runs
+) -> None:
+    shown(samples)
+    assert browser.run("document.title") == "Seabus report"
+    assert browser.run("document.querySelectorAll('.run').length") == len(samples.runs)
+    assert browser.run("document.querySelectorAll('.heat a').length") == len(samples.runs)
+
+
+def test_five_hundred_runs_are_there_at_once(
+    browser: Chromium, shown: Callable[..., float], many: Path
+) -> None:
+    runs = load([many])
+    assert shown(runs) < LONGEST * scale()
+    drawn = browser.run(
+        """(async () => {
+            const begun = performance.now(), run = document.getElementById("r77");
+            run.open = true;
+            while (!run.querySelector(".seq")) await new Promise(requestAnimationFrame);
+            return performance.now() - begun;
+        })()"""
+    )
+    assert drawn < 1000 * LONGEST * scale()
+
+
+def test_every_link_opens_what_it_names(
+    browser: Chromium, shown: Callable[..., float], samples: Runs
+) -> None:
+    runs = thrice(samples)
+    shown(runs)
+    found = browser.run(
+        """(async () => {
+            const failed = [];
+            const links = [...document.querySelectorAll("a[href]")];
+            for (const link of links) {
+                link.click();
+                const target = document.querySelector(link.getAttribute("href"));
+                for (let n = 0; n < 50 && target.matches(".run") && !target.open; n++)
+                    await new Promise(done => setTimeout(done, 20));
+                const box = target.getBoundingClientRect();
+                if (target.matches(".run") && !target.open) failed.push(link.href + " stays closed");
+                else if (box.top < -2 || box.top > innerHeight) failed.push(link.href + " is not in sight");
+            }
+            return [links.length, failed];
+        })()"""
+    )
+    assert found == [len(runs.runs) + 1, []]
+
+
+def test_a_link_from_outside_opens_its_run(
+    browser: Chromium, shown: Callable[..., float], samples: Runs
+) -> None:
+    shown(thrice(samples), "#r2")
+    wait_for(browser, "document.querySelector('#r2[open] .seq')")
+    assert browser.run("document.querySelectorAll('.run[open]').length") == 1
+
+
+def test_pictures_and_consoles_are_unpacked_when_asked_for(
+    browser: Chromium, shown: Callable[..., float], changed: Callable[..., Path], samples: Runs
+) -> None:
+    folder = changed("negative", lambda told: told)
+    (folder / "console-l1.log").write_text("the host's <last> words")
+    shown(Runs(runs=[*load([folder]).runs, *thrice(samples).runs]))
+    assert browser.run("document.querySelectorAll('.seq').length") == 0
+    browser.run("document.querySelectorAll('.run').forEach(run => run.open = true)")
+    wait_for(browser, "!document.querySelector('[data-picture], [data-console]')")
+    assert browser.run("document.querySelectorAll('.seq').length") == 22
+    assert browser.run("document.querySelector('.console pre').textContent") == "the host's <last> words"
+
+
+def test_an_event_is_decoded_beside_the_focus(
+    browser: Chromium, shown: Callable[..., float], samples: Runs
+) -> None:
+    shown(Runs(runs=[run for run in samples.runs if run.folder.name == "consumed"]))
+    browser.run(
+        """[...document.querySelectorAll(".seq .row")]
+            .find(row => row.textContent.includes("SEA taken")).focus()"""
+    )
+    tip = browser.run("const tip = document.getElementById('tip'); tip.hidden ? '' : tip.textContent")
+    assert "DFSC 0x10: synchronous external abort" in tip
+    box = browser.run("JSON.parse(JSON.stringify(tip.getBoundingClientRect()))")
+    assert box["left"] >= 0
+    assert box["right"] <= browser.run("innerWidth")
+    browser.do("Input.dispatchKeyEvent", type="keyDown", key="Escape", code="Escape")
+    assert browser.run("tip.hidden")
+    label = "document.querySelector('.seq .row text.label').getBoundingClientRect()"
+    place = browser.run(f"scrollTo(0, 0), JSON.parse(JSON.stringify({label}))")
+    browser.do("Input.dispatchMouseEvent", type="mouseMoved", x=place["x"] + 5, y=place["y"] + 5)
+    wait_for(browser, "!document.getElementById('tip').hidden")
+    assert "multi-bit ECC" in browser.run("document.getElementById('tip').textContent")
+
+
+def test_runs_are_found(browser: Chromium, shown: Callable[..., float], samples: Runs) -> None:
+    shown(samples)
+    sift = "document.getElementById('find').value = {!r};"
+    typed = "document.getElementById('filter').dispatchEvent(new Event('input'))"
+    left = "[...document.querySelectorAll('.run')].filter(run => !run.hidden).length"
+    browser.run(sift.format("fatal host") + typed)
+    assert browser.run(left) == 1
+    assert browser.run("document.getElementById('found').textContent") == f"1 of {len(samples.runs)}"
+    browser.run(sift.format("") + "document.querySelector('[name=kind][value=pass]').click()")
+    assert browser.run(left) == sum(str(run.kind) != "pass" for run in samples.runs)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_words_can_be_read(
+    dark: bool, browser: Chromium, shown: Callable[..., float], samples: Runs, tmp_path: Path
+) -> None:
+    """Each text stands out against what lies behind it: 4.5 to 1 (WCAG 2.2, 1.4.3)."""
+    browser.show_as(dark=dark)
+    shown(samples)
+    browser.run("document.querySelectorAll('details').forEach(one => one.open = true)")
+    faint = browser.run(CONTRAST)
+    assert faint == []
+    assert browser.picture(tmp_path / "page.png").stat().st_size > 20_000
+
+
+#: The texts that do not stand out, each with its contrast. Washes lie over the page's ground.
+CONTRAST = """
+(() => {
+  const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+  const rgba = (colour) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    return canvas.getImageData(0, 0, 1, 1).data;
+  };
+  const over = (top, below) => {
+    const part = top[3] / 255;
+    return [0, 1, 2].map(n => top[n] * part + below[n] * (1 - part)).concat(255);
+  };
+  const light = (c) => {
+    const part = (v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+    return 0.2126 * part(c[0]) + 0.7152 * part(c[1]) + 0.0722 * part(c[2]);
+  };
+  const ground = (one) => {
+    const layers = [];
+    for (let at = one; at; at = at.parentElement)
+      layers.push(rgba(at instanceof SVGElement ? "transparent" : getComputedStyle(at).backgroundColor));
+    return layers.reverse().reduce((below, top) => over(top, below), [255, 255, 255, 255]);
+  };
+  const faint = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const one = walker.currentNode.parentElement;
+    if (!walker.currentNode.textContent.trim() || !one.getClientRects().length) continue;
+    if (one.closest("script, style, title, .aloud, .sign")) continue;
+    const style = getComputedStyle(one);
+    const below = ground(one);
+    const colour = over(rgba(one instanceof SVGElement ? style.fill : style.color), below);
+    const [a, b] = [light(colour), light(below)].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < 4.5) faint.push(`${walker.currentNode.textContent.trim().slice(0, 30)}: ${ratio.toFixed(2)}`);
+  }
+  return [...new Set(faint)];
+})()
+"""
+
+
+def test_everything_has_a_name_for_who_cannot_see_it(
+    browser: Chromium, shown: Callable[..., float], samples: Runs
+) -> None:
+    shown(samples)
+    nodes = browser.do("Accessibility.getFullAXTree")["nodes"]
+    roles: dict[str, list[str]] = {}
+    for node in nodes:
+        if not node.get("ignored"):
+            roles.setdefault(node["role"]["value"], []).append(node.get("name", {}).get("value", ""))
+    for role in ("link", "checkbox", "searchbox", "image", "heading", "DisclosureTriangle", "table"):
+        assert all(roles.get(role, [""])), f"a {role} has no name: {roles.get(role)}"
+    assert len(roles["main"]) == 1
+    assert browser.run("document.documentElement.lang") == "en"
+
+
+def test_it_can_be_printed(browser: Chromium, shown: Callable[..., float], samples: Runs) -> None:
+    shown(samples)
+    browser.show_as(dark=True, paper=True)
+    assert browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert browser.run("document.getElementById('filter').checkVisibility()") is False
+    assert browser.printed().startswith(b"%PDF-")
+    browser.run("dispatchEvent(new Event('beforeprint'))")
+    opened = browser.run("[...document.querySelectorAll('.run[open]')].map(run => run.dataset.kind)")
+    assert opened == ["fail", "fail", "error"]
+
+
+def test_it_fits_a_small_screen(browser: Chromium, shown: Callable[..., float], samples: Runs) -> None:
+    browser.do("Emulation.setDeviceMetricsOverride", width=400, height=800, deviceScaleFactor=1, mobile=False)
+    try:
+        shown(samples)
+        assert browser.run("document.documentElement.scrollWidth") <= 400
+    finally:
+        browser.do(
+            "Emulation.setDeviceMetricsOverride", width=1280, height=900, deviceScaleFactor=1, mobile=False
+        )
+
+
+def test_words_of_a_guest_do_nothing(
+    browser: Chromium, shown: Callable[..., float], changed: Callable[..., Path]
+) -> None:
+    folder = changed("known", evil_everywhere)
+    said = "</pre></script><script>alert(1)</script><img src=x onerror=alert(1)>"
+    (folder / "console-l1.log").write_text(said)
+    runs = load([folder])
+    for shown_runs in (runs, Runs(runs=[*runs.runs] * 20)):
+        shown(shown_runs, title="</title><script>alert(3)</script>")
+        browser.run("document.querySelectorAll('details').forEach(one => one.open = true)")
+        wait_for(browser, "!document.querySelector('[data-picture], [data-console]')")
+        assert browser.run("document.querySelectorAll('img').length") == 0
+        assert browser.run("document.title").startswith("</title><script>")
+
+
+def test_what_is_not_ours_is_not_obeyed(browser: Chromium, tmp_path: Path, samples: Runs) -> None:
+    """Were something to slip through, the page's policy would hold it: the check itself is checked here."""
+    spoilt = html.page(samples).replace("<main>", "<main><script>document.title = 'taken'</script>")
+    (tmp_path / "spoilt.html").write_text(spoilt)
+    browser.open((tmp_path / "spoilt.html").as_uri())
+    assert browser.run("document.title") == "Seabus report"
+    assert any("Content Security Policy" in line for line in browser.said)
+    browser.said.clear()
+
+
+def wait_for(browser: Chromium, what: str) -> Any:  # noqa: ANN401 - whatever is waited for
+    """Until an expression of the page is true."""
+    frames = int(600 * scale())
+    return browser.run(
+        f"""(async () => {{
+            for (let n = 0; n < {frames} && !({what}); n++) await new Promise(done => setTimeout(done, 10));
+            if (!({what})) throw new Error("never: " + {what!r});
+        }})()"""
+    )
