@@ -15,7 +15,7 @@ from seabus.faults.fault import Fault
 from seabus.faults.poison import HardOffline, HwpoisonInject, SoftOffline
 from seabus.faults.record import MemoryRecord
 from seabus.observe.events import Event
-from seabus.report.terminal import describe
+from seabus.report.wording import describe
 from seabus.session.session import SessionVictim
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from seabus.machine.console import printable
 from seabus.observe.events import Event
-from seabus.report.terminal import describe
+from seabus.report.wording import describe
 
 if TYPE_CHECKING:
     from seabus.interactive.playground import Playground
