@@ -22,6 +22,8 @@ from seabus.machine import run_folder
 from seabus.report import artefacts, result, terminal
 from seabus.report.progress import teller
 from seabus.scenarios import consumed_page
+from seabus.script import play
+from seabus.script.read import Script, read
 from seabus.session.outcome import Outcome
 from seabus.world import restore, template
 from seabus.world.freeze import Frozen
@@ -36,6 +38,13 @@ The first run builds the images and boots the world; later ones take seconds.
 def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser action is private
     parser = commands.add_parser(
         "run", help="follow one memory fault through three levels", description=_DESCRIPTION
+    )
+    parser.add_argument(
+        "scenario",
+        nargs="?",
+        type=Path,
+        metavar="SCENARIO.toml",
+        help="play this one (docs/how-to/write-a-scenario.md), in place of a consumed page",
     )
     parser.add_argument(
         "--no-inject",
@@ -65,7 +74,8 @@ def main(arguments: argparse.Namespace) -> int:
     say = teller(quiet=arguments.quiet)
     if arguments.json not in (None, "-") and not Path(arguments.json).absolute().parent.is_dir():
         raise UsageError(f"there is no folder for {arguments.json}", hint="--json FILE")
-    config = world_options.config(arguments)
+    script = read(arguments.scenario) if arguments.scenario else None
+    config = world_options.config(arguments, over=script.world if script else None)
     run_folder.reap()
     store = Store()
     store.sweep()
@@ -78,7 +88,7 @@ def main(arguments: argparse.Namespace) -> int:
         frozen = template.ensure(config, store=store, artefacts=folder, say=say)
         versions.update(frozen.notes["versions"])
         say("cloning the world")
-        outcome = asyncio.run(_run(frozen, arguments, folder))
+        outcome = asyncio.run(_run(frozen, arguments, folder, script))
     except SeabusError as error:
         _write(result.of_error(error, about), folder, arguments.json)
         print(f"artefacts: {folder}", file=sys.stderr)
@@ -89,9 +99,13 @@ def main(arguments: argparse.Namespace) -> int:
     return EXIT_CODES[outcome.judgement.verdict]
 
 
-async def _run(frozen: Frozen, arguments: argparse.Namespace, folder: Path) -> Outcome:
+async def _run(frozen: Frozen, arguments: argparse.Namespace, folder: Path, script: Script | None) -> Outcome:
+    inject = not arguments.no_inject
     async with restore.cloned(frozen, artefacts=folder, purpose="run") as world:
-        outcome = await consumed_page.run(world, inject=not arguments.no_inject, access=arguments.access)
+        if script is not None:
+            outcome = await play.run(script, world, inject=inject)
+        else:
+            outcome = await consumed_page.run(world, inject=inject, access=arguments.access)
         with contextlib.suppress(SeabusError):
             (folder / "vmm.log").write_bytes(await world.vmm_log())
         return outcome

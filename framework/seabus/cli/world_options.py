@@ -65,9 +65,17 @@ def add(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--l1-qemu", type=Path, metavar="PROGRAM", help="an arm64 QEMU of your own as the VMM")
 
 
-def config(arguments: argparse.Namespace) -> WorldConfig:
-    """The configuration that the options give."""
-    return WorldConfig(**{name: getattr(arguments, name) for name in WorldConfig.__dataclass_fields__})
+def config(arguments: argparse.Namespace, *, over: WorldConfig | None = None) -> WorldConfig:
+    """The configuration that the options give.
+
+    :param over: what holds where an option says nothing else than the default.
+    """
+    given = {name: getattr(arguments, name) for name in WorldConfig.__dataclass_fields__}
+    if over is not None:
+        given |= {
+            name: getattr(over, name) for name, value in given.items() if value == getattr(_DEFAULTS, name)
+        }
+    return WorldConfig(**given)
 
 
 def _on_off(text: str) -> bool:

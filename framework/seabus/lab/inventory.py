@@ -23,13 +23,13 @@ import binascii
 import dataclasses
 import difflib
 import re
-import tomllib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from seabus.errors import UsageError
+from seabus.toml_file import TomlFile, Where, nearest
 
 #: Kinds of faults a host may be given (``faults``); nothing else is done to it.
 FaultKind = Literal["einj", "hard-offline", "hwpoison-inject", "madvise", "soft-offline"]
@@ -104,34 +104,27 @@ def load(path: Path) -> Lab:
 
     :raises UsageError: it cannot be read, or something in it is wrong: file, line and the nearest right key.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        document = tomllib.loads(text)
-    except OSError as error:
-        raise UsageError(
-            f"cannot read the lab file {path}: {error.strerror}", hint="--lab FILE; see docs/lab.md"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not TOML: {error}", hint="see docs/lab.md for an example") from error
-    return _Reader(path, text).lab(document)
+    return _Reader(TomlFile.read(path, what="the lab file", about="docs/lab.md")).lab()
 
 
 class _Reader:
     """Turns the document into values, and mistakes into errors that say where."""
 
-    def __init__(self, path: Path, text: str) -> None:
-        self._path = path
-        self._lines = text.splitlines()
+    def __init__(self, file: TomlFile) -> None:
+        self._path = file.path
+        self._file = file
+        self._wrong = file.wrong
 
-    def lab(self, document: Mapping[str, Any]) -> Lab:
-        self._known(document, ("lab", "hosts"), ())
-        head = self._table(document, "lab", ())
+    def lab(self) -> Lab:
+        document = self._file.document
+        self._file.known(document, ("lab", "hosts"), ())
+        head = self._file.table(document, "lab", ())
         chosen = self._values(Lab, head, ("lab",), ignoring=("path", "hosts"))
         if chosen.get("leases", "embedded") not in get_args(Backend):
             raise self._wrong(("lab", "leases"), f"is none of {', '.join(get_args(Backend))}")
         if chosen.get("leases") == "labgrid" and not chosen.get("coordinator"):
             raise self._wrong(("lab",), "needs `coordinator` (HOST:PORT) for labgrid")
-        hosts = self._table(document, "hosts", ())
+        hosts = self._file.table(document, "hosts", ())
         if not hosts:
             raise self._wrong((), "names no host: [hosts.NAME]")
         return Lab(
@@ -153,28 +146,26 @@ class _Reader:
         chosen["host_key"] = self._key(chosen["host_key"], (*where, "host-key"))
         for kind in chosen.get("faults", ()):
             if kind not in get_args(FaultKind):
-                near = difflib.get_close_matches(kind, get_args(FaultKind), 1)
-                hint = f"; did you mean {near[0]}?" if near else ""
                 raise self._wrong(
-                    (*where, "faults"), f"{kind!r} is none of {_list(get_args(FaultKind))}{hint}"
+                    (*where, "faults"), f"{kind!r} is no kind of fault{nearest(kind, get_args(FaultKind))}"
                 )
         if not 1 <= chosen.get("port", 22) <= 65535:
             raise self._wrong((*where, "port"), "is no TCP port")
         return LabHost(name=name, **chosen)
 
     def _values(
-        self, kind: type, table: Mapping[str, Any], where: tuple[str, ...], *, ignoring: Collection[str]
+        self, kind: type, table: Mapping[str, Any], where: Where, *, ignoring: Collection[str]
     ) -> dict[str, Any]:
         fields = {
             one.name.replace("_", "-"): one for one in dataclasses.fields(kind) if one.name not in ignoring
         }
-        self._known(table, fields, where)
+        self._file.known(table, fields, where)
         return {
             fields[key].name: self._value(str(fields[key].type), value, (*where, key))
             for key, value in table.items()
         }
 
-    def _value(self, kind: str, value: object, where: tuple[str, ...]) -> object:
+    def _value(self, kind: str, value: object, where: Where) -> object:
         if kind.startswith("tuple"):
             if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
                 raise self._wrong(where, 'is no list of strings: ["one", "two"]')
@@ -193,7 +184,7 @@ class _Reader:
             return path
         return value
 
-    def _key(self, text: str, where: tuple[str, ...]) -> str:
+    def _key(self, text: str, where: Where) -> str:
         kind, _, rest = text.strip().partition(" ")
         try:
             blob = base64.b64decode(rest.split()[0], validate=True)
@@ -203,48 +194,3 @@ class _Reader:
         if not blob.startswith(len(kind).to_bytes(4) + kind.encode()):
             raise self._wrong(where, "is no public key: `ssh-ed25519 AAAA…`, as `ssh-keyscan` prints it")
         return f"{kind} {rest.split()[0]}"
-
-    def _known(self, table: Mapping[str, Any], names: Collection[str], where: tuple[str, ...]) -> None:
-        for key in table:
-            if key not in names:
-                near = difflib.get_close_matches(key, names, 1)
-                raise self._wrong(
-                    (*where, key),
-                    f"is not known; did you mean `{near[0]}`?" if near else f"is none of {_list(names)}",
-                )
-
-    def _table(self, document: Mapping[str, Any], name: str, where: tuple[str, ...]) -> Mapping[str, Any]:
-        table = document.get(name, {})
-        if not isinstance(table, Mapping):
-            raise self._wrong((*where, name), "is no table")
-        return table
-
-    def _wrong(self, where: tuple[str, ...], what: str) -> UsageError:
-        name = ".".join(where) or "the file"
-        return UsageError(f"{self._path}:{self._line(where)}: {name}: {what}", hint="see docs/lab.md")
-
-    def _line(self, where: tuple[str, ...]) -> int:
-        """Where a key stands; tomllib keeps no positions, so it is looked for as people write it."""
-        for depth in range(len(where), 0, -1):
-            heading = _dotted(where[:depth]) + (r"\s*\]" if depth > 1 or where[depth:] else r"\s*[\].]")
-            start = self._first(rf"\s*\[\s*{heading}", 0)
-            if start and where[depth:]:
-                return self._first(rf"\s*{_dotted(where[depth:][:1])}\s*[.=]", start) or start
-            if start:
-                return start
-        return 1
-
-    def _first(self, pattern: str, after: int) -> int:
-        """The number of the first line after a line that a pattern matches, or 0."""
-        for number, line in enumerate(self._lines[after:], start=after + 1):
-            if re.match(pattern, line):
-                return number
-        return 0
-
-
-def _dotted(names: Sequence[str]) -> str:
-    return r"\s*\.\s*".join(f'"?{re.escape(name)}"?' for name in names)
-
-
-def _list(names: Collection[str]) -> str:
-    return ", ".join(sorted(names))

@@ -55,7 +55,7 @@ def test_an_identity_is_found_beside_the_lab_file(tmp_path: Path) -> None:
     ("old", "new", "line", "words"),
     [
         ("faults =", "fauts =", 7, "did you mean `faults`"),
-        ('"hard-offline"', '"hardoffline"', 7, "did you mean hard-offline"),
+        ('"hard-offline"', '"hardoffline"', 7, "did you mean `hard-offline`"),
         ("port = 2222", "port = 70000", 12, "no TCP port"),
         ("port = 2222", 'port = "22"', 12, "no positive number"),
         ("port = 2222", 'identity = "nowhere"', 12, "there is no file"),
