@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import argparse
 import errno
+import importlib
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from types import FrameType
+from typing import Final
 
 import seabus
-from seabus.cli import catalogue, decode, diff, doctor, encode, image, lab, matrix, ps, report, run, stop
 from seabus.errors import DiskError, HostError, SeabusError, UsageError
 from seabus.report.complaint import complain
 
@@ -22,6 +23,31 @@ computer's), 4 unknown (no verdict could be reached), 128+N ended by signal N (1
 """
 
 
+#: In the order of the help. Each is imported when it is needed: all of them take the better part of a second.
+_COMMANDS: Final = {
+    "run": "run",
+    "matrix": "matrix",
+    "catalogue": "catalogue",
+    "decode": "decode",
+    "encode": "encode",
+    "image": "image",
+    "doctor": "doctor",
+    "lab": "lab",
+    "report": "report",
+    "diff": "diff",
+    "shell": "shell",
+    "up": "up",
+    "ps": "ps",
+    "stop": "stop",
+    "watch": "watch",
+    "touch": "touch",
+    "inject": "inject",
+    "exec": "execute",
+    "qmp": "qmp",
+    "console": "console",
+}
+
+
 class _Parser(argparse.ArgumentParser):
     """Reports a wrong option the way every other mistake of the caller is reported."""
 
@@ -29,8 +55,11 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(message, hint=f"{self.prog} --help")
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line, also used to generate the reference."""
+def parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The whole command line, also used to generate the reference.
+
+    :param only: the one command that is meant, if that is known.
+    """
     top = _Parser(
         prog="seabus",
         description="Fault injection for arm64 RAS: follow one memory error through host, VMM and guest.",
@@ -39,8 +68,9 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"seabus {seabus.__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (run, report, diff, matrix, catalogue, decode, encode, image, doctor, ps, stop, lab):
-        module.add_parser(commands)
+    for name, module in _COMMANDS.items():
+        if only in (None, name):
+            importlib.import_module(f"{__name__}.{module}").add_parser(commands)
     return top
 
 
@@ -68,7 +98,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; every foreseeable problem becomes one line, a hint and an exit code."""
     ending = _Ending()
     try:
-        arguments = parser().parse_args(argv)
+        words = list(sys.argv[1:] if argv is None else argv)
+        arguments = parser(words[0] if words and words[0] in _COMMANDS else None).parse_args(words)
         code: int = arguments.main(arguments)
     except SeabusError as error:
         complain(error, sys.stderr)

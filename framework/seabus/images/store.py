@@ -43,6 +43,8 @@ _WARM_SECONDS: Final = 1800
 #: No build takes this long, downloads over a slow line included.
 _BUILD_SECONDS: Final = 3600.0
 _ZERO: Final = bytes(_BLOCK)
+#: The kind of what nobody but its user can make again.
+USERS_OWN: Final = "state"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,8 +180,10 @@ class Store:
         """Delete entries of a kind, the least used first.
 
         The last used always stay. Others go when they were not used for a day, or when all of the kind take
-        more than half of the room that they and what is free make up.
+        more than half of the room that they and what is free make up. What a user froze stays.
         """
+        if kind == USERS_OWN:
+            return
         entries = [path for path in self.entries() if path.name.startswith(f"{kind}-")]
         sizes = {path: _room(path) for path in entries}
         budget = (shutil.disk_usage(self.root).free + sum(sizes.values())) // 2

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from seabus.errors import UsageError
 
@@ -71,3 +71,33 @@ class WorldConfig:
             value = getattr(self, field.name)
             if isinstance(value, Path) and not value.is_file():
                 raise UsageError(f"there is no file {value}", hint=f"it was given as {field.name}")
+
+
+def field_of(name: str) -> Field[Any]:
+    """A parameter by its name.
+
+    :raises UsageError: a world has none of that name.
+    """
+    for field in fields(WorldConfig):
+        if field.name == name:
+            return field
+    names = ", ".join(field.name for field in fields(WorldConfig))
+    raise UsageError(f"a world has no {name!r}", hint=f"one of {names}")
+
+
+def value_of(name: str, text: str) -> object:
+    """A parameter's value as it is written.
+
+    :raises UsageError: a world has no such parameter, or it no such value.
+    """
+    default = field_of(name).default
+    if isinstance(default, bool):
+        if text.lower() not in ("on", "off", "true", "false"):
+            raise UsageError(f"{name}={text} is neither on nor off")
+        return text.lower() in ("on", "true")
+    if isinstance(default, int):
+        try:
+            return int(text)
+        except ValueError:
+            raise UsageError(f"{name}={text} is not a number") from None
+    return Path(text) if default is None else text

@@ -98,6 +98,11 @@ class RunFolder:
         self._write()
         self._given_away = True
 
+    def note_until(self, moment: float) -> None:
+        """The owner ends by itself then, and by SIGTERM: `seabus stop` may end it."""
+        self._facts |= {"purpose": "up", "until": moment}
+        self._write()
+
     def close(self) -> None:
         if not self._given_away:
             bury(self.path)

@@ -66,10 +66,14 @@ class Recorder:
 
     def __init__(self) -> None:
         self.events: list[Event] = []
+        #: Called with each event as it is added.
+        self.listeners: list[Callable[[Event], None]] = []
         self._grown = asyncio.Event()
 
     def add(self, event: Event) -> None:
         self.events.append(event)
+        for listener in self.listeners:
+            listener(event)
         self._grown.set()
 
     def shift(self, level: Level, by_ns: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from seabus.errors import UsageError
-from seabus.machine.config import WorldConfig
+from seabus.machine.config import WorldConfig, field_of, value_of
 from seabus.plugin import keep, lab
 
 _WORLD: Final = "seabus_world"
@@ -80,7 +80,7 @@ def world_config(node: pytest.Item | pytest.Collector, config: pytest.Config) ->
     chosen = _common(config)
     for marker in reversed(list(node.iter_markers("seabus"))):
         for name, value in marker.kwargs.items():
-            chosen[name] = _value(name, value) if isinstance(value, str) else _named(name, value)
+            chosen[name] = value_of(name, value) if isinstance(value, str) else _named(name, value)
     return WorldConfig(**chosen)
 
 
@@ -98,36 +98,14 @@ def _common(config: pytest.Config) -> dict[str, Any]:
         name, equals, value = line.partition("=")
         if not equals:
             raise UsageError(f"{_WORLD}: {line!r} is not NAME=VALUE", hint="such as l1_mode=vhe")
-        chosen[name.strip()] = _value(name.strip(), value.strip())
+        chosen[name.strip()] = value_of(name.strip(), value.strip())
     for field in dataclasses.fields(WorldConfig):
         text = getattr(config.option, f"seabus_{field.name}")
         if text is not None:
-            chosen[field.name] = _value(field.name, text)
+            chosen[field.name] = value_of(field.name, text)
     return chosen
 
 
 def _named(name: str, value: object) -> object:
-    _field(name)
+    field_of(name)
     return value
-
-
-def _field(name: str) -> dataclasses.Field[Any]:
-    for field in dataclasses.fields(WorldConfig):
-        if field.name == name:
-            return field
-    names = ", ".join(field.name for field in dataclasses.fields(WorldConfig))
-    raise UsageError(f"a world has no {name!r}", hint=f"one of {names}")
-
-
-def _value(name: str, text: str) -> object:
-    default = _field(name).default
-    if isinstance(default, bool):
-        if text not in ("on", "off", "true", "false"):
-            raise UsageError(f"{name}={text} is neither on nor off")
-        return text in ("on", "true")
-    if isinstance(default, int):
-        try:
-            return int(text)
-        except ValueError:
-            raise UsageError(f"{name}={text} is not a number") from None
-    return Path(text) if default is None else text

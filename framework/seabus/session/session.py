@@ -19,7 +19,7 @@ import contextlib
 from collections.abc import Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from seabus.arch.addresses import GuestPhysical, GuestVirtual, HostPhysical
 from seabus.channel.agent import Agent
@@ -49,10 +49,17 @@ from seabus.world.world import World
 _T = TypeVar("_T")
 
 
+class Runner(Protocol):
+    """Who awaits for who cannot: such as :class:`asyncio.Runner`."""
+
+    def run(self, coroutine: Coroutine[Any, Any, _T], /) -> _T:
+        """The coroutine's result, or its error."""
+
+
 class Session:
     """A living world with its witnesses. Made by :meth:`open`."""
 
-    def __init__(self, runner: asyncio.Runner, stage: Stage) -> None:
+    def __init__(self, runner: Runner, stage: Stage) -> None:
         self._runner = runner
         self.stage = stage
         self.host = Machine(self, stage.world.l1)
@@ -88,13 +95,19 @@ class Session:
     @classmethod
     @contextlib.contextmanager
     def over(
-        cls, opening: contextlib.AbstractAsyncContextManager[World], *, injecting: bool = True
+        cls,
+        opening: contextlib.AbstractAsyncContextManager[World],
+        *,
+        injecting: bool = True,
+        runner: Runner | None = None,
     ) -> Iterator[Session]:
         """Watch a world of any kind while the body runs.
 
         :param opening: gives the world, and ends it.
+        :param runner: whose loop it all runs in; by itself one that runs only while something is awaited.
         """
-        with asyncio.Runner() as runner:
+        with contextlib.ExitStack() as outer:
+            runner = runner or outer.enter_context(asyncio.Runner())
             stack = contextlib.AsyncExitStack()
             try:
                 world = runner.run(stack.enter_async_context(opening))

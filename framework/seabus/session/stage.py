@@ -86,6 +86,10 @@ class Stage:
                 await stage._watching.enter_async_context(witness.watching())
             yield stage
 
+    async def rest(self) -> None:
+        """Nobody watches any more: the world is about to be frozen."""
+        await self._watching.aclose()
+
     async def watch_anew(self) -> None:
         """The guest has booted anew: watch this life of it, and forget who lived in the one before."""
         agent = self.world.l2

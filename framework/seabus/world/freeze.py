@@ -70,7 +70,7 @@ async def _anchor_timers(world: EmulatedWorld) -> None:
     await world.l1.request("clock")  # answered after it: the timers are set
 
 
-async def freeze(world: EmulatedWorld, state: Path) -> None:
+async def freeze(world: EmulatedWorld, state: Path, *, within: float = 60) -> None:
     """Stop a world and write its devices to ``state``; its memory is in its file already.
 
     It stays stopped, so its memory stays what it is: kill its process, or :func:`thaw` it.
@@ -78,7 +78,7 @@ async def freeze(world: EmulatedWorld, state: Path) -> None:
     :raises MachineError: QEMU could not write it.
     """
     await world.qmp.execute("stop")
-    await migration.save(world.qmp, str(state), CAPABILITIES)
+    await migration.save(world.qmp, str(state), CAPABILITIES, within=within)
 
 
 async def thaw(world: EmulatedWorld) -> None:

@@ -30,11 +30,12 @@ FIRST_ID: Final = 1 << 20
 
 @contextlib.asynccontextmanager
 async def cloned(
-    frozen: Frozen, *, artefacts: Path, purpose: str, keepable: bool = False
+    frozen: Frozen, *, artefacts: Path, purpose: str, keepable: bool = False, freezable: bool = False
 ) -> AsyncIterator[EmulatedWorld]:
     """A fresh, living world for the time of the body.
 
     :param keepable: it may be kept beyond that (:meth:`EmulatedWorld.keep`).
+    :param freezable: its memory may be written to a file.
     :raises CloneError: the template does not load, or the clone is not alive in every part.
     """
     async with emulated(
@@ -44,6 +45,7 @@ async def cloned(
         artefacts=artefacts,
         boot=None,
         keepable=keepable,
+        freezable=freezable,
     ) as world:
         world.notes.update(frozen.notes)
         world.vmm_pid = frozen.notes["vmm_pid"]
@@ -65,8 +67,9 @@ async def _load(world: EmulatedWorld, state: Path) -> None:
 
 async def _connect(world: EmulatedWorld) -> None:
     ours = world.sockets.ours
-    await world.l1.connect(ours[ports.L1_AGENT], first_id=FIRST_ID)
-    await world.l2.connect(ours[ports.L2_AGENT], first_id=FIRST_ID)
+    first_id = world.notes.get("first_id", FIRST_ID)
+    await world.l1.connect(ours[ports.L1_AGENT], first_id=first_id)
+    await world.l2.connect(ours[ports.L2_AGENT], first_id=first_id)
     world.l1_qga.attach(ours[ports.L1_QGA])
     world.l2_qga.attach(ours[ports.L2_QGA])
     await world.l2_qmp.connect(ours[ports.L2_QMP], greeted=True)

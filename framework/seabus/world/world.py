@@ -179,10 +179,12 @@ async def emulated(
     artefacts: Path,
     boot: Boot | None,
     keepable: bool = False,
+    freezable: bool = False,
 ) -> AsyncIterator[EmulatedWorld]:
     """Start an emulator with its channels; end it, and everything of it, when the body ends.
 
     :param keepable: the body may call :meth:`EmulatedWorld.keep`, and then it is not ended.
+    :param freezable: the emulator may write files as large as its memory.
 
     Only L0's monitor has answered when the body begins.
     """
@@ -205,7 +207,7 @@ async def emulated(
             descriptors=sockets.descriptors().values(),
             stderr=artefacts / "emulator.log",
             memory_mib=parts.config.l1_memory_mib,
-            file_mib=parts.config.l1_memory_mib + _LOG_MIB if boot else _LOG_MIB,
+            file_mib=parts.config.l1_memory_mib + _LOG_MIB if boot or freezable else _LOG_MIB,
             keepable=folder if keepable else None,
         )
         stack.push_async_callback(process.kill)

@@ -18,6 +18,7 @@ from seabus.world.world import EmulatedWorld
 pytestmark = pytest.mark.emulated
 
 
+@pytest.mark.soak
 def test_a_world_whose_first_clone_dies_is_frozen_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first refusal is planted; that the thawed world runs on, and the second clone lives, is real."""
     planted = [CloneError("planted")]

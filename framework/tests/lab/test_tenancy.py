@@ -72,6 +72,26 @@ def test_poison_is_undone_without_a_reboot(desk: Desk) -> None:
         assert (tenancy.health.corrupted_kib, tenancy.health.boot_id) == (0, boot)
 
 
+@pytest.mark.parametrize("hours", [-30, 9])
+def test_a_host_whose_clock_is_wrong(desk: Desk, hours: int) -> None:
+    """Leases, deadlines and fences go by no clock of the host's, and its faults are found all the same."""
+    with desk.tenancy("lab2") as tenancy:
+
+        async def play() -> None:
+            now = int((await tenancy.ssh.run("date", "+%s")).text)
+            (await tenancy.ssh.run("date", "-s", f"@{now + hours * 3600}")).must_succeed()
+            await tenancy.permit("hard-offline")
+            tenancy.pfns.add(await poison(tenancy.ssh))
+            await tenancy.permit("hard-offline")
+
+        run(play())
+        with pytest.raises(HeldError, match="lab2 is held by"):
+            run(desk.begin("lab2"))
+    record = next(one for one in desk.leases.records() if one.host == "lab2")
+    assert record.owner is None
+    assert not record.dirty
+
+
 def test_what_cannot_be_undone_is_rebooted(desk: Desk) -> None:
     with desk.tenancy("lab1") as tenancy:
         boot = tenancy.health.boot_id

@@ -50,7 +50,7 @@ def test_stop_at_the_first_then_the_last_failed(suite: pytest.Pytester) -> None:
 def test_a_timeout_by_signal_is_an_error(suite: pytest.Pytester, share: str) -> None:
     """It says nothing of the system under test; the next test has a world of its own."""
     suite.makepyfile(HANGS)
-    run = suite.runpytest_subprocess("--timeout=4", "--timeout-method=signal", "-n", share)
+    run = suite.runpytest_subprocess("--timeout=10", "--timeout-method=signal", "-n", share)
     assert run.parseoutcomes() == {"passed": 1, "errors": 1}
     run.stdout.fnmatch_lines(["*Timeout (>4.0s) from pytest-timeout*"])
     assert_nothing_left()
@@ -59,7 +59,7 @@ def test_a_timeout_by_signal_is_an_error(suite: pytest.Pytester, share: str) -> 
 @pytest.mark.usefixtures("runtime")
 def test_a_timeout_by_thread_ends_the_worker_alone(suite: pytest.Pytester) -> None:
     suite.makepyfile(HANGS)
-    run = suite.runpytest_subprocess("--timeout=4", "--timeout-method=thread", "-n", "1")
+    run = suite.runpytest_subprocess("--timeout=10", "--timeout-method=thread", "-n", "1")
     assert run.parseoutcomes() == {"passed": 1, "errors": 1}
     assert_nothing_left()
 
@@ -68,7 +68,7 @@ def test_a_timeout_by_thread_ends_the_worker_alone(suite: pytest.Pytester) -> No
 def test_a_timeout_by_thread_leaves_nothing(suite: pytest.Pytester) -> None:
     """Without workers it ends the run itself, by os._exit()."""
     suite.makepyfile(HANGS)
-    assert suite.runpytest_subprocess("--timeout=4", "--timeout-method=thread").ret == 1
+    assert suite.runpytest_subprocess("--timeout=10", "--timeout-method=thread").ret == 1
     assert_nothing_left()
 
 

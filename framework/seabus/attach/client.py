@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asks a running world, from another process."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from seabus import errors
+from seabus.attach import SOCKET
+from seabus.errors import ChannelError, SeabusError, UsageError
+from seabus.machine import run_folder
+from seabus.machine.run_folder import Running
+
+
+def find(name: str | None) -> Running:
+    """The world that is meant: the one of that name, or the only one that can be attached to.
+
+    :raises UsageError: there is none, or several.
+    """
+    running = run_folder.running()
+    if name is not None:
+        found = [run for run in running if run.name.startswith(name)]
+        if not found:
+            raise UsageError(f"no world {name!r} is running", hint="seabus ps")
+    else:
+        found = [run for run in running if (run.folder / SOCKET).exists()]
+        if not found:
+            raise UsageError("no world is running that can be attached to", hint="seabus up, or seabus shell")
+    if len(found) > 1:
+        names = ", ".join(run.name for run in found)
+        raise UsageError(f"several worlds are running: {names}", hint="say which: --world NAME")
+    return found[0]
+
+
+def ask(run: Running, do: str, **arguments: object) -> dict[str, Any]:
+    """The answer to a request.
+
+    :raises SeabusError: as it was raised there.
+    """
+    for message in _exchange(run, {"do": do, **arguments}):
+        if "ok" in message:
+            answer: dict[str, Any] = message["ok"]
+            return answer
+    raise ChannelError(f"{run.name} ended before it answered {do}", hint="seabus ps")
+
+
+def stream(run: Running, do: str, **arguments: object) -> Iterator[dict[str, Any]]:
+    """What a request brings, until the world ends."""
+    for message in _exchange(run, {"do": do, **arguments}):
+        if "event" in message:
+            yield message["event"]
+
+
+def _exchange(run: Running, request: Mapping[str, object]) -> Iterator[dict[str, Any]]:
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            connection.connect(str(run.folder / SOCKET))
+        except OSError as error:
+            raise UsageError(
+                f"{run.name} cannot be attached to",
+                hint="a test's own world has only its console and monitor",
+            ) from error
+        connection.sendall(json.dumps(request).encode() + b"\n")
+        with connection.makefile("rb") as lines:
+            for line in lines:
+                message = json.loads(line)
+                if "error" in message:
+                    raise _raised(message["error"])
+                yield message
+
+
+def _raised(told: Mapping[str, Any]) -> SeabusError:
+    kind = getattr(errors, str(told.get("class")), errors.MachineError)
+    message, hint, details = told.get("message", ""), told.get("hint", ""), told.get("details")
+    try:
+        found: SeabusError = kind(message, hint=hint, details=details)
+    except TypeError:  # some take less
+        found = errors.MachineError(message, hint=hint, details=details)
+    return found

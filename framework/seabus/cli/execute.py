@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``seabus exec LEVEL -- COMMAND``: run a command in the host or the guest of a running world."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import sys
+from typing import Any
+
+from seabus.attach import client
+from seabus.cli import attached
+from seabus.errors import UsageError
+
+
+def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser action is private
+    parser = attached.add_parser(
+        commands,
+        "exec",
+        help="run a command in a running world",
+        description="Run a command in L1 or L2 of a running world; the exit status is the command's.",
+    )
+    parser.add_argument("--json", action="store_true", help="exit, signal, stdout and stderr as one object")
+    parser.add_argument("level", choices=("l1", "l2"), type=str.lower)
+    parser.add_argument("argv", nargs=argparse.REMAINDER, metavar="COMMAND", help="and its arguments")
+    parser.set_defaults(main=main)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    argv = arguments.argv[1:] if arguments.argv[:1] == ["--"] else arguments.argv
+    if not argv:
+        raise UsageError("no command is named", hint="seabus exec l1 -- uname -a")
+    stdin = None if sys.stdin.isatty() else base64.b64encode(sys.stdin.buffer.read()).decode()
+    found = client.ask(attached.world(arguments), "exec", level=arguments.level, argv=argv, stdin=stdin)
+    out, err = (base64.b64decode(found.pop(name)) for name in ("stdout", "stderr"))
+    if arguments.json:
+        text = {
+            "stdout": out.decode(errors="backslashreplace"),
+            "stderr": err.decode(errors="backslashreplace"),
+        }
+        print(json.dumps({**found, **text}, indent=1))
+    else:
+        sys.stdout.buffer.write(out)
+        sys.stdout.buffer.flush()
+        sys.stderr.buffer.write(err)
+    return int(found["exit"]) if found["signal"] is None else 128 + int(found["signal"])

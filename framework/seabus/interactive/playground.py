@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The world of an interactive session: it can be rewound, and every victim made in it has a number."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from seabus.errors import UsageError
+from seabus.images.store import Store
+from seabus.interactive import states
+from seabus.interactive.loop import LoopThread
+from seabus.observe.events import Event
+from seabus.session.session import Session, SessionVictim
+from seabus.world import restore
+from seabus.world.freeze import Frozen
+from seabus.world.world import EmulatedWorld
+
+OnEvent = Callable[["Playground", Event], None]
+
+
+class Playground:
+    """A session that begins anew whenever it is told to. Whatever a :class:`Session` has, it has.
+
+    :param frozen: the state that it begins in.
+    :param artefacts: gets a folder for each beginning.
+    """
+
+    def __init__(self, loop: LoopThread, frozen: Frozen, artefacts: Path) -> None:
+        self.loop = loop
+        self._frozen = frozen
+        self._artefacts = artefacts
+        self._beginnings = 0
+        self._open = contextlib.ExitStack()
+        self._session: Session | None = None
+        #: Called in the loop's thread with each event, as it happens.
+        self.on_event: list[OnEvent] = []
+        #: Opens what belongs to one world, such as the socket that others attach to.
+        self.beside: list[Callable[[Playground], contextlib.AbstractContextManager[None]]] = []
+        self.victims: list[SessionVictim] = []
+
+    @contextlib.contextmanager
+    def living(self) -> Iterator[Playground]:
+        """There is a world while the body runs."""
+        self._begin()
+        try:
+            yield self
+        finally:
+            self._open.close()
+
+    @property
+    def session(self) -> Session:
+        """Of the world that lives now."""
+        if self._session is None:
+            raise UsageError("there is no world", hint="world.rewind()")
+        return self._session
+
+    @property
+    def emulated(self) -> EmulatedWorld:
+        """The world itself, with its channels."""
+        world = self.session.world
+        assert isinstance(world, EmulatedWorld)
+        return world
+
+    def rewind(self) -> None:
+        """Go back to the ready state: this world ends, and another clone of the same state begins.
+
+        Victims, files and poison of the world before are gone.
+        """
+        self._open.close()
+        self._begin()
+
+    def freeze(self, name: str) -> None:
+        """Keep this state by a name, and go on from it; so can others: ``seabus shell --from NAME``.
+
+        Victims live on, as ``world.victims``; the story begins anew. It takes some seconds.
+        """
+        world, lived = self.emulated, [one.victim for one in self.victims]
+        self.loop.run(self.session.stage.rest())
+        self._frozen = self.loop.run(states.save(name, world, self._frozen, lived, Store()))
+        self.rewind()
+
+    def victim(self, **options: Any) -> SessionVictim:  # noqa: ANN401 - Session.victim's
+        """A process that owns memory: ``victim()``, ``victim(kind="memfd", pages=2, level="L1")``."""
+        made = self.session.victim(**options)
+        self.victims.append(made)
+        return made
+
+    def _begin(self) -> None:
+        self._session = None
+        self.victims.clear()
+        self._beginnings += 1
+        folder = self._artefacts / f"{self._beginnings:03}"
+        folder.mkdir()
+        with contextlib.ExitStack() as stack:
+            opening = restore.cloned(self._frozen, artefacts=folder, purpose="shell", freezable=True)
+            session = stack.enter_context(Session.over(opening, runner=self.loop))
+            session.stage.recorder.listeners.append(self._tell)
+            self._session = session
+            lived = states.victims(self._frozen, self.emulated)
+            self.victims += [SessionVictim(session, one) for one in lived]
+            stack.callback(setattr, self, "_session", None)
+            for beside in self.beside:
+                stack.enter_context(beside(self))
+            self._open = stack.pop_all()
+
+    def _tell(self, event: Event) -> None:
+        for listener in self.on_event:
+            listener(self, event)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the session has
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.session, name)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *(dir(self._session) if self._session else ())})
+
+    def __repr__(self) -> str:
+        if self._session is None:
+            return "no world"
+        config = self.session.config
+        return (
+            f"a world with {len(self.victims)} victims, {len(self.session.story.events)} events;"
+            f" L1: {config.l1_cpus} CPUs, {config.l1_mode}; L2: {config.l2_cpus} CPUs, {config.l2_backing};"
+            f" artefacts in {self.session.world.artefacts}"
+        )

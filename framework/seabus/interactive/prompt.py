@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a session is typed: IPython if it is there, else the standard library's prompt, or a script."""
+
+from __future__ import annotations
+
+import ast
+import code
+import importlib.util
+import readline
+import rlcompleter
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+from seabus import folders
+from seabus.errors import SeabusError, UsageError
+from seabus.interactive import saved_test
+from seabus.interactive.playground import Playground
+from seabus.interactive.scope import BANNER
+from seabus.judge.verdict import NotAsExpectedError
+from seabus.report.complaint import complain
+
+_SAVE: Final = "%save_test"
+_HISTORY: Final = "shell-history"
+
+
+def has_ipython() -> bool:
+    """Whether the extra ``shell`` is installed."""
+    return importlib.util.find_spec("IPython") is not None
+
+
+def prepare() -> None:
+    """Import what :func:`ipython` needs."""
+    importlib.import_module("IPython.terminal.embed")
+
+
+def play(script: TextIO, names: dict[str, Any]) -> int:
+    """Run a whole script; its exit status.
+
+    :raises SeabusError: as the script does.
+    """
+    text, name = script.read(), getattr(script, "name", "script")
+    try:
+        exec(compile(text, name, "exec"), names)
+    except NotAsExpectedError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except (SeabusError, SystemExit, KeyboardInterrupt):
+        raise
+    except Exception:
+        traceback.print_exc()
+        return 2
+    return 0
+
+
+def ipython(names: dict[str, Any], world: Playground) -> None:
+    """IPython, until Ctrl-D."""
+    from IPython.terminal.embed import InteractiveShellEmbed
+    from prompt_toolkit.patch_stdout import patch_stdout
+    from traitlets.config import Config
+
+    config = Config()
+    config.TerminalInteractiveShell.confirm_exit = False
+    config.TerminalInteractiveShell.autoawait = False
+    shell: Any = InteractiveShellEmbed(config=config, banner1=BANNER, user_ns=names)  # type: ignore[no-untyped-call]
+    cells: list[str] = []
+
+    def ran(result: Any) -> None:  # noqa: ANN401 - IPython's
+        if result.success:
+            cells.append(result.info.raw_cell)
+
+    def one_line(_shell: Any, _kind: Any, error: Any, _trace: Any, tb_offset: Any = None) -> None:  # noqa: ANN401
+        del tb_offset
+        _tell(error)
+
+    shell.events.register("post_run_cell", ran)
+    shell.set_custom_exc((SeabusError, NotAsExpectedError), one_line)
+    shell.register_magic_function(lambda line: _save(line, cells, world), magic_name="save_test")
+    with patch_stdout(raw=True):
+        shell()
+
+
+def plain(names: dict[str, Any], world: Playground) -> None:
+    """The standard library's prompt, with completion and a history."""
+    history = folders.artefacts().parent / _HISTORY
+    readline.set_completer(rlcompleter.Completer(names).complete)
+    readline.parse_and_bind("tab: complete")
+    if history.exists():
+        readline.read_history_file(history)
+    try:
+        _Plain(names, world).interact(banner=BANNER, exitmsg="")
+    finally:
+        readline.write_history_file(history)
+
+
+class _Plain(code.InteractiveConsole):
+    """Knows ``%save_test``, and tells our errors in a line."""
+
+    def __init__(self, names: dict[str, Any], world: Playground) -> None:
+        super().__init__(names)
+        self._world = world
+        self._cells: list[str] = []
+        self._failed = False
+
+    def runsource(self, source: str, filename: str = "<input>", symbol: str = "single") -> bool:
+        if source.startswith(_SAVE):
+            _save(source.removeprefix(_SAVE), self._cells, self._world)
+            return False
+        self._failed = False
+        more = super().runsource(source, filename, symbol)
+        if not more and not self._failed and _is_python(source):
+            self._cells.append(source)
+        return more
+
+    def showtraceback(self) -> None:
+        self._failed = True
+        error = sys.exc_info()[1]
+        if isinstance(error, SeabusError | NotAsExpectedError):
+            _tell(error)
+        else:
+            super().showtraceback()
+
+
+def _save(line: str, cells: list[str], world: Playground) -> None:
+    """%save_test FILE.py: what was done since the world began, as a pytest."""
+    try:
+        if not line.strip():
+            raise UsageError("no file is named", hint=f"{_SAVE} test_mine.py")
+        path = Path(line.strip()).expanduser()
+        saved_test.save(path, cells, world.session.story)
+    except SeabusError as error:
+        _tell(error)
+    else:
+        print(f"saved; run it by: pytest {path}")
+
+
+def _tell(error: BaseException) -> None:
+    if isinstance(error, SeabusError):
+        complain(error, sys.stderr)
+    else:
+        print(error, file=sys.stderr)
+
+
+def _is_python(source: str) -> bool:
+    try:
+        ast.parse(source)
+    except SyntaxError:
+        return False
+    return True

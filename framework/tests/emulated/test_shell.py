@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A fault session at a prompt, by a script, and from other terminals."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pexpect
+import psutil
+import pytest
+
+from seabus.images.store import USERS_OWN, Store
+
+pytestmark = pytest.mark.emulated
+
+SEABUS = [sys.executable, "-m", "seabus"]
+PROMPTS = {"ipython": ([], r"In \[\d+\]: "), "plain": (["--plain"], r">>> ")}
+SECONDS = 120
+
+
+@pytest.fixture(autouse=True)
+def alone(runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No other world is running, as far as these commands can see; nothing is kept in the user's folders."""
+    del runtime
+    monkeypatch.setenv("SEABUS_ARTEFACTS", str(tmp_path / "runs"))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("NO_COLOR", "1")
+
+
+def seabus(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*SEABUS, *words], input=stdin, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+
+
+CONSUMED = """
+v = victim()
+record = MemoryRecord(address=v.page.host_physical)
+inject(record)
+world.until("L1", "memory_failure")
+v.touch("read")
+"""
+
+
+def test_a_script_from_standard_input() -> None:
+    done = seabus(
+        "shell", stdin=f"{CONSUMED}\nprint(story)\nworld.rewind()\nprint(len(story().events), 'left')"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "SIGBUS BUS_MCEERR_AR to seabus-agent" in done.stdout
+    assert "0 left" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "words"),
+    [
+        (f"{CONSUMED}\nexpect(chains.host.reports(record))", 1, "fail: extra at"),
+        ("victim(kind='none such')", 3, "seabus: "),
+        ("world.host.read('/none')", 3, "No such file"),
+        ("1 / 0", 2, "ZeroDivisionError"),
+    ],
+    ids=["fails", "refused", "machine", "mistake"],
+)
+def test_a_script_that_goes_wrong(script: str, status: int, words: str) -> None:
+    done = seabus("shell", "--quiet", stdin=script)
+    assert done.returncode == status, done.stderr
+    assert words in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("kind", sorted(PROMPTS))
+def test_what_was_typed_becomes_a_test(kind: str, tmp_path: Path) -> None:
+    options, prompt = PROMPTS[kind]
+    saved = tmp_path / "test_mine.py"
+    shell = pexpect.spawn(SEABUS[0], [*SEABUS[1:], "shell", *options], encoding="utf-8", timeout=SECONDS)
+    for line in ("v = victim()", "1 / 0", "inject(MemoryRecord(address=v.page.host_physical))"):
+        shell.expect(prompt)
+        shell.sendline(line)
+    shell.expect("GHES record, source 1")  # as it happens, above the prompt
+    for line in ("world.until('L1', 'memory_failure')", "v.touch('read')", "story", f"%save_test {saved}"):
+        shell.expect(prompt)
+        shell.sendline(line)
+    shell.expect("saved; run it by")
+    # The prompt may have come before what was printed above it.
+    for line in ("world.rewind()", f"%save_test {saved}"):
+        shell.sendline(line)
+    shell.expect("is there already")
+    shell.sendline("exit()")
+    shell.expect(pexpect.EOF)
+    shell.wait()
+    assert "ZeroDivisionError" not in saved.read_text()
+    assert "1 / 0" not in saved.read_text()
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(saved)],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, saved.read_text() + done.stdout
+
+
+@pytest.fixture
+def name() -> Iterator[str]:
+    """A world in the background."""
+    done = seabus("up", "--json", "--quiet", "--for", "300")
+    assert done.returncode == 0, done.stderr
+    yield json.loads(done.stdout)["name"]
+    assert seabus("stop", "--all").returncode == 0
+
+
+def test_other_terminals_join(name: str) -> None:
+    assert seabus("exec", "l1", "--", "sh", "-c", "cat; exit 7", stdin="hello").stdout == "hello"
+    assert seabus("exec", "l2", "--", "sh", "-c", "exit 7").returncode == 7
+    assert json.loads(seabus("exec", "--json", "l2", "uname", "-m").stdout)["stdout"] == "aarch64\n"
+    assert json.loads(seabus("qmp", "l0", "query-status").stdout)["status"] == "running"
+    assert "running" in seabus("qmp", "l2", "human-monitor-command", "command-line=info status").stdout
+    assert "running" in seabus("console", "l0", stdin="info status\n").stdout
+    with subprocess.Popen([*SEABUS, "watch", "--all", "--json"], stdout=subprocess.PIPE, text=True) as watch:
+        receipt = json.loads(seabus("inject", "--json").stdout)["receipt"]
+        assert receipt["witness"] == "L1 kernel-log"
+        touched = json.loads(seabus("touch", "--json").stdout)
+        assert touched["outcome"].startswith("SIGBUS BUS_MCEERR_AR")
+        assert watch.stdout is not None
+        seen = set()
+        while ("L2", "siginfo") not in seen:
+            event = json.loads(watch.stdout.readline())
+            seen.add((event["level"], event["kind"]))
+        assert {("L1", "ghes"), ("L1", "sigbus"), ("L2", "sea")} <= seen
+        watch.send_signal(signal.SIGINT)
+        assert watch.wait(SECONDS) == 0
+    assert name in seabus("ps").stdout
+
+
+WRONG = {
+    ("touch", "--victim", "9"): "there is no victim 9; there are 0",
+    ("exec", "--world", "none", "l1", "true"): "no world 'none' is running",
+    ("exec", "l1"): "no command is named",
+    ("qmp", "l0", "no-such-command"): "L0 refused no-such-command",
+    ("qmp", "l0", "query-status", "nonsense"): "'nonsense' is not NAME=VALUE",
+    ("inject", "--address", "nowhere"): "a request that makes no sense",
+}
+
+
+@pytest.mark.usefixtures("name")
+def test_joining_goes_wrong() -> None:
+    for words, told in WRONG.items():
+        done = seabus(*words)
+        assert told in done.stderr
+        assert done.returncode in (2, 3)
+        assert "Traceback" not in done.stderr
+
+
+def test_nobody_to_join() -> None:
+    done = seabus("touch")
+    assert done.returncode == 2
+    assert "no world is running that can be attached to" in done.stderr
+
+
+def test_a_state_is_kept_by_name() -> None:
+    state = f"test-{uuid.uuid4().hex[:8]}"
+    done = seabus(
+        "shell",
+        "--quiet",
+        stdin=f"{CONSUMED}\nguest.write('/tmp/mark', b'kept')\nworld.freeze({state!r})\n"
+        "print(guest.read('/tmp/mark'), world.victims[0].touch('read').outcome)",
+    )
+    assert "b'kept' SIGBUS BUS_MCEERR_AR" in done.stdout, done.stderr
+    later = seabus(
+        "shell", "--quiet", "--from", state, stdin="print(guest.read('/tmp/mark'))\nvictim().touch()"
+    )
+    assert "b'kept'" in later.stdout, later.stderr
+    again = seabus("shell", "--quiet", "--from", state, stdin=f"world.freeze({state!r})")
+    assert f"there is a state '{state}' already" in again.stderr
+    for path in Store().entries():
+        if path.name.startswith(USERS_OWN) and Store().read(path).manifest["inputs"] == {"name": state}:
+            Store().remove(path)
+    assert "there is no state 'other'" in seabus("shell", "--quiet", "--from", "other").stderr
+
+
+def test_a_killed_shell_leaves_nothing(runtime: Path) -> None:
+    shell = pexpect.spawn(SEABUS[0], [*SEABUS[1:], "shell", "--plain"], encoding="utf-8", timeout=SECONDS)
+    shell.expect(">>> ")
+    (emulator,) = json.loads(seabus("ps", "--json").stdout)
+    shell.kill(signal.SIGKILL)
+    shell.wait()
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(emulator["emulator_pid"]).wait(5)
+    assert "had left" in seabus("ps").stdout
+    assert not [path for path in runtime.rglob("*") if path.is_socket()]
