@@ -8,7 +8,9 @@ line ends, the error stopped. What should have followed is dashed. Nothing is to
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
 from typing import Final
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
@@ -17,7 +19,7 @@ from seabus.machine.console import printable
 from seabus.report.details import details
 from seabus.report.lanes import LEVELS, Lane
 from seabus.report.loaded import Run
-from seabus.report.scene import Row, Scene, Status, scene_of
+from seabus.report.scene import BAD, Row, Scene, Status, scene_of
 from seabus.report.styles import sheet
 
 _TIME: Final = 78
@@ -51,7 +53,7 @@ class _Drawing:
     def __init__(self, run: Run, scene: Scene, *, alone: bool) -> None:
         self._run = run
         self._alone = alone
-        self._rows = scene.rows[:_MOST_ROWS]
+        self._rows = _chosen(scene.rows)
         self._left_out = len(scene.rows) - len(self._rows)
         self._lanes = scene.lanes
         self._x = dict(self._places())
@@ -90,8 +92,7 @@ class _Drawing:
         self._draw_stop(svg)
         for number, row in enumerate(self._rows):
             for cause in row.causes:
-                if cause < len(self._rows):
-                    self._draw_cause(svg, cause, number)
+                self._draw_cause(svg, cause, number)
         for row, y in zip(self._rows, self._y, strict=True):
             self._draw_row(svg, row, y)
         self._draw_verdict(svg)
@@ -187,6 +188,21 @@ class _Drawing:
         SubElement(text, "tspan", {"class": "word"}).text = self._run.verdict.upper()
         said = SubElement(text, "tspan", {"dx": "8", "class": "reason"})
         said.text = _cut(printable(self._run.reason), _LABEL_FITS)
+
+
+def _chosen(rows: Sequence[Row]) -> list[Row]:
+    """Of too many the first, and whatever is not as it must be, with what caused it."""
+    if len(rows) <= _MOST_ROWS:
+        return list(rows)
+    bad = [number for number, row in enumerate(rows) if row.status in BAD][: _MOST_ROWS // 3]
+    kept = {*bad, *(cause for number in bad for cause in rows[number].causes)}
+    room = (number for number in range(len(rows)) if number not in kept)
+    kept |= set(islice(room, _MOST_ROWS - len(kept)))
+    place = {number: n for n, number in enumerate(sorted(kept))}
+    return [
+        replace(rows[number], causes=tuple(place[one] for one in rows[number].causes if one in place))
+        for number in place
+    ]
 
 
 def _below(row: Row, more: str) -> str:

@@ -193,6 +193,8 @@ class _Causes:
         """Of what must come before: the latest in the same lane, or else the latest."""
         assert row.expected is not None
         before = [self._named[name] for name in row.expected.after if name in self._named]
+        if _kind(row) == "memory_failure":  # it signals, and is caused by no signal
+            before = [number for number in before if _kind(self._rows[number]) != "sigbus"]
         near = [number for number in before if self._rows[number].lane == row.lane]
         if before:
             yield max(near or before)

@@ -95,6 +95,22 @@ def test_a_picture_names_its_parts(samples: Runs) -> None:
         assert all(row.get("tabindex") == "0" for row in rows)
 
 
+def test_of_many_events_those_are_drawn_that_are_wrong(changed: Callable[..., Path]) -> None:
+    def storm(told: dict[str, Any]) -> None:
+        last = told["events"][-1]
+        more = [{**last, "t": last["t"] + number, "witness": "other"} for number in range(1, 300)]
+        for number, event in enumerate(more):
+            event["kind"] = "inject" if number % 50 else "trouble"
+        told["events"] += more
+
+    run = load([changed("negative", storm)]).runs[0]
+    root = ElementTree.fromstring(picture(run))
+    kinds = [one.get("class", "").split()[1] for one in root.iter() if one.get("class", "")[:4] == "row "]
+    assert len(kinds) == 120
+    assert (kinds.count("unexpected"), kinds.count("missing")) == (6, 10)
+    assert "and 191 more: see the list" in "".join(root.itertext())
+
+
 def test_syndromes_and_records_are_decoded(sample: Callable[[str], Run]) -> None:
     text = picture(sample("consumed"))
     assert "[5:0] DFSC 0x10: synchronous external abort (not on a table walk)" in text
