@@ -204,12 +204,12 @@ class Record:
         return dataclasses.replace(self, dirty=why, kernel=kernel, tainted=tainted)
 
     def cleaned(self, token: int, now: float) -> Record:
-        """It, seen to be clean.
+        """It, seen to be clean. Who was put aside before that stays there until a person has looked.
 
         :raises LeaseLostError: it is not ours.
         """
         self.must_be(token, now)
-        return dataclasses.replace(self, dirty="", failures=0)
+        return dataclasses.replace(self, dirty="", failures=self.failures if self.quarantined else 0)
 
     def failed(self, token: int, now: float, why: str) -> Record:
         """It, after one more attempt to bring it back in vain; the third puts it in quarantine.
