@@ -36,6 +36,7 @@ _COMMANDS: Final = {
     "report": "report",
     "diff": "diff",
     "shell": "shell",
+    "tui": "tui",
     "up": "up",
     "ps": "ps",
     "stop": "stop",

@@ -38,7 +38,7 @@ class Teller:
     def __init__(self, *, color: bool) -> None:
         self._color = color
 
-    def __call__(self, _: Playground, event: Event) -> None:
+    def __call__(self, _: Playground | None, event: Event) -> None:
         text = line(event)
         if text is not None:
             Console(force_terminal=self._color or None, highlight=False, soft_wrap=True).print(text)

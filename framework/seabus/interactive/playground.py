@@ -18,7 +18,7 @@ from seabus.world import restore
 from seabus.world.freeze import Frozen
 from seabus.world.world import EmulatedWorld
 
-OnEvent = Callable[["Playground", Event], None]
+OnEvent = Callable[["Playground | None", Event], None]
 
 
 class Playground:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import signal
@@ -15,8 +16,15 @@ from pathlib import Path
 import pexpect
 import psutil
 import pytest
+from textual.widgets import DataTable, RichLog
 
 from seabus.images.store import USERS_OWN, Store
+from seabus.interactive.loop import LoopThread
+from seabus.interactive.playground import Playground
+from seabus.machine.config import WorldConfig
+from seabus.tui.app import Screen
+from seabus.tui.deeds import LivingDeeds
+from seabus.world import template
 
 pytestmark = pytest.mark.emulated
 
@@ -195,3 +203,25 @@ def test_a_killed_shell_leaves_nothing(runtime: Path) -> None:
         psutil.Process(emulator["emulator_pid"]).wait(5)
     assert "had left" in seabus("ps").stdout
     assert not [path for path in runtime.rglob("*") if path.is_socket()]
+
+
+def test_the_screen_on_a_living_world(tmp_path: Path) -> None:
+    frozen = template.ensure(WorldConfig(), store=Store(), artefacts=tmp_path, say=lambda _: None)
+
+    async def play(world: Playground) -> None:
+        async with Screen(LivingDeeds(world)).run_test(size=(160, 40)) as pilot:
+            for key in ("v", "i", "t"):
+                await pilot.press(key)
+                await pilot.app.workers.wait_for_complete()
+            await pilot.pause()
+            assert pilot.app.query_one(DataTable).row_count == 4
+            said = "\n".join(line.text for line in pilot.app.query_one("#L2", RichLog).lines)
+            assert "SEA taken: ESR_EL1 0x92000410" in said
+            await pilot.press("r")
+            await pilot.app.workers.wait_for_complete()
+            assert world.victims == []
+
+    with LoopThread() as loop:
+        playground = Playground(loop, frozen, tmp_path)
+        with playground.living() as world:
+            asyncio.run(play(world))

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The screen shows what happened and what was done; its keys do what they say. No world is needed."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import os
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import DataTable
+
+from seabus.errors import UsageError
+from seabus.interactive.playground import OnEvent
+from seabus.observe.events import Event
+from seabus.tui.app import Screen
+from seabus.tui.deeds import Step
+
+GOLDEN = Path(__file__).parent / "golden" / "tui.txt"
+SIZE = (110, 26)
+TEXT = re.compile(r'<text [^>]*clip-path="url\(#[^"]*line-(\d+)\)"[^>]*>(.*?)</text>')
+
+
+class Played:
+    """Deeds as they would be told; the events are those of a real run."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.on_event: OnEvent = lambda *_: None
+
+    def watch(self, on_event: OnEvent) -> None:
+        self.on_event = on_event
+
+    def new_victim(self) -> str:
+        self.done.append("victim")
+        return "victim 0: process 113 of L2, at 0xffff9033f000"
+
+    def inject(self) -> str:
+        if "victim" not in self.done:
+            raise UsageError("there is no victim yet", hint="v makes one")
+        self.done.append("inject")
+        self._happens("L0", "monitor", "inject", {"kind": "memory-record", "address": "0x6431e000"})
+        self._happens(
+            "L1",
+            "kernel-log",
+            "ghes",
+            {"source": 1, "severity": "recoverable", "physical_address": 0x6431E000, "fru_id": None},
+        )
+        return "receipt: L1 kernel-log"
+
+    def touch(self, op: str) -> str:
+        self.done.append(op)
+        self._happens("L2", "kprobe", "sea", {"esr": 0x92000410, "far": 0, "tid": 113})
+        self._happens("L2", "kernel-log", "trouble", {"what": "oops"}, "Internal error \x1b[31mred")
+        return "SIGBUS BUS_MCEERR_AR"
+
+    def rewind(self) -> str:
+        self.done.clear()
+        return "a fresh world"
+
+    def memory_map(self) -> list[Step]:
+        if "victim" not in self.done:
+            return []
+        return [
+            ("L2 virtual (victim)", "0xffff9033f000", "the victim's own mapping"),
+            ("L1 physical", "0x6431e000", "pagemap"),
+        ]
+
+    def _happens(
+        self, level: str, witness: str, kind: str, fields: dict[str, object], text: str = ""
+    ) -> None:
+        self.on_event(
+            None, Event(level=level, witness=witness, kind=kind, clock_ns=0, fields=fields, text=text)
+        )  # type: ignore[arg-type]
+
+
+def play(scene: Callable[[Pilot[None], Played], Awaitable[None]]) -> None:
+    async def run() -> None:
+        played = Played()
+        async with Screen(played).run_test(size=SIZE) as pilot:
+            await scene(pilot, played)
+
+    asyncio.run(run())
+
+
+async def press(pilot: Pilot[None], *keys: str) -> None:
+    for key in keys:
+        await pilot.press(key)
+        await pilot.app.workers.wait_for_complete()
+        await pilot.pause()
+
+
+def shown(pilot: Pilot[None]) -> str:
+    """The screen as text."""
+    lines: dict[str, str] = {}
+    for line, text in re.findall(
+        r'<text [^>]*clip-path="url\(#[^"]*line-(\d+)\)"[^>]*>(.*?)</text>', pilot.app.export_screenshot()
+    ):
+        lines[line] = lines.get(line, "") + html.unescape(text).replace("\xa0", " ")
+    return "\n".join(lines[line].rstrip() for line in sorted(lines, key=int)) + "\n"
+
+
+def test_keys_do_what_they_say() -> None:
+    async def scene(pilot: Pilot[None], played: Played) -> None:
+        await press(pilot, "v", "i", "t", "w")
+        assert played.done == ["victim", "inject", "read", "write"]
+        assert pilot.app.query_one(DataTable).row_count == 2
+        await press(pilot, "r")
+        assert played.done == []
+        assert pilot.app.query_one(DataTable).row_count == 0
+
+    play(scene)
+
+
+def test_a_mistake_is_told_on_the_screen() -> None:
+    async def scene(pilot: Pilot[None], played: Played) -> None:
+        await press(pilot, "i")
+        assert played.done == []
+        text = shown(pilot)
+        assert "there is no victim yet" in text
+        assert "try: v makes one" in text
+
+    play(scene)
+
+
+def test_what_it_looks_like() -> None:
+    """The golden screen; SEABUS_GOLDEN=1 draws it anew, to be looked at before it is committed."""
+
+    async def scene(pilot: Pilot[None], _: Played) -> None:
+        await press(pilot, "v", "i", "t")
+        text = shown(pilot)
+        if os.environ.get("SEABUS_GOLDEN"):
+            GOLDEN.write_text(text)
+        assert "\x1b" not in text
+        assert text == GOLDEN.read_text()
+
+    play(scene)
+
+
+@pytest.mark.parametrize("size", [(40, 12), (200, 60)])
+def test_any_size(size: tuple[int, int]) -> None:
+    async def run() -> None:
+        async with Screen(Played()).run_test(size=size) as pilot:
+            await press(pilot, "v", "i")
+
+    asyncio.run(run())
