@@ -71,11 +71,10 @@ class Played:
         ]
 
     def _happens(
-        self, level: str, witness: str, kind: str, fields: dict[str, object], text: str = ""
+        self, level: Level, witness: str, kind: Kind, fields: dict[str, object], text: str = ""
     ) -> None:
-        self.on_event(
-            None, Event(level=level, witness=witness, kind=kind, clock_ns=0, fields=fields, text=text)
-        )  # type: ignore[arg-type]
+        event = Event(level=level, witness=witness, kind=kind, clock_ns=0, fields=fields, text=text)
+        self.on_event(None, event)
 
 
 def play(scene: Callable[[Pilot[None], Played], Awaitable[None]]) -> None:
