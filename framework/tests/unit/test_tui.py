@@ -16,7 +16,7 @@ from textual.widgets import DataTable
 
 from seabus.errors import UsageError
 from seabus.interactive.playground import OnEvent
-from seabus.observe.events import Event
+from seabus.observe.events import Event, Kind, Level
 from seabus.tui.app import Screen
 from seabus.tui.deeds import Step
 
