@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The reference in docs is what the code says today."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+SPEC = importlib.util.spec_from_file_location("reference", ROOT / "ci" / "reference.py")
+assert SPEC is not None
+assert SPEC.loader is not None
+reference = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(reference)
+
+
+@pytest.mark.parametrize("name", sorted(reference.PAGES))
+def test_the_page_is_of_today(name: str) -> None:
+    written = (ROOT / "docs" / "reference" / name).read_text()
+    assert written == reference.PAGES[name](), f"python ci/reference.py writes docs/reference/{name} anew"
