@@ -122,6 +122,7 @@ def test_slab(world: Session) -> None:
 )
 def test_slab_of_a_guest_that_stops(world: Session) -> None:
     world.guest.write("/proc/sys/kernel/panic_on_oops", b"1")
+    world.guest.write("/proc/sys/kernel/printk", b"1")  # an emergency is printed, and nothing beside it
     victim = world.victim()
     page, reader = world.run(reading(world))
     record = lose(world, page)

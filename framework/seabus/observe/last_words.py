@@ -11,13 +11,14 @@ from seabus.arch.kernel_text import GhesRecord, GhesTextParser
 from seabus.machine.console import printable
 
 _LAST_BYTES: Final = 256 << 10
-_PANIC: Final = re.compile(r"Kernel panic - not syncing: .*")  # Linux kernel/panic.c, vpanic()
+#: A line that was printed to its end (Linux kernel/panic.c, vpanic()): consoles are slow.
+_PANIC: Final = re.compile(r"(Kernel panic - not syncing: .*)[\r\n]")
 
 
 def panic_of(console: Path) -> str | None:
     """The panic that a recorded console ends with, as the kernel worded it, or None."""
     found = _PANIC.search(_end(console))
-    return found[0].strip() if found else None
+    return found[1].strip() if found else None
 
 
 def records_of(console: Path) -> list[GhesRecord]:
