@@ -63,5 +63,5 @@ def test_the_tutorial(tmp_path: Path) -> None:
             for line in lines:
                 assert is_printed(line, done.stdout), f"{command}\nnot printed: {line}\n{done.stdout}"
             played += 1
-    assert played == 16
+    assert played == 17
     assert (tmp_path / "report.html").stat().st_size > 10_000
