@@ -3,20 +3,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from seabus import errors
 from seabus.attach import SOCKET
+from seabus.channel.qmp import Qmp
 from seabus.errors import ChannelError, SeabusError, UsageError
 from seabus.machine import run_folder
 from seabus.machine.run_folder import Running
 
+#: Of every emulator, beside its console.
+MONITOR: Final = "qmp.sock"
+CONSOLE: Final = "console.sock"
 
-def find(name: str | None) -> Running:
-    """The world that is meant: the one of that name, or the only one that can be attached to.
+
+def find(name: str | None, *, socket_name: str = SOCKET) -> Running:
+    """The world that is meant: the one of that name, or the only one that has this socket.
 
     :raises UsageError: there is none, or several.
     """
@@ -26,7 +32,7 @@ def find(name: str | None) -> Running:
         if not found:
             raise UsageError(f"no world {name!r} is running", hint="seabus ps")
     else:
-        found = [run for run in running if (run.folder / SOCKET).exists()]
+        found = [run for run in running if (run.folder / socket_name).exists()]
         if not found:
             raise UsageError("no world is running that can be attached to", hint="seabus up, or seabus shell")
     if len(found) > 1:
@@ -45,6 +51,29 @@ def ask(run: Running, do: str, **arguments: object) -> dict[str, Any]:
             answer: dict[str, Any] = message["ok"]
             return answer
     raise ChannelError(f"{run.name} ended before it answered {do}", hint="seabus ps")
+
+
+def ask_emulator(run: Running, command: str, arguments: Mapping[str, object]) -> Any:  # noqa: ANN401 - QMP's
+    """L0's monitor for people, which every emulator has: nobody need serve it.
+
+    :raises MachineError: it refuses.
+    """
+
+    async def ask() -> Any:  # noqa: ANN401 - QMP's
+        monitor = Qmp("L0")
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.setblocking(False)
+            try:
+                connection.connect(str(run.folder / MONITOR))
+            except OSError as error:
+                raise UsageError(f"{run.name}'s monitor does not answer", hint="seabus ps") from error
+            await monitor.connect(connection)
+            try:
+                return await monitor.execute(command, dict(arguments))
+            finally:
+                await monitor.close()
+
+    return asyncio.run(ask())
 
 
 def stream(run: Running, do: str, **arguments: object) -> Iterator[dict[str, Any]]:

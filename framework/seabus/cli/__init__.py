@@ -35,6 +35,7 @@ _COMMANDS: Final = {
     "lab": "lab",
     "report": "report",
     "diff": "diff",
+    "replay": "replay",
     "shell": "shell",
     "tui": "tui",
     "up": "up",

@@ -24,3 +24,8 @@ def add_parser(commands: Any, name: str, *, help: str, description: str) -> argp
 def world(arguments: argparse.Namespace) -> Running:
     """The world that is meant."""
     return client.find(arguments.world)
+
+
+def emulator(arguments: argparse.Namespace) -> Running:
+    """The world that is meant, where its emulator is enough: a kept one, or somebody's test, will do."""
+    return client.find(arguments.world, socket_name=client.MONITOR)

@@ -41,7 +41,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser a
 
 
 def main(arguments: argparse.Namespace) -> int:
-    run = attached.world(arguments)
+    run = attached.emulator(arguments)
     if arguments.level == "l0":
         return _monitor(run)
     if arguments.level == "l1":
@@ -60,20 +60,18 @@ def _monitor(run: Running) -> int:
         if not line.strip():
             continue
         try:
-            found = client.ask(
-                run, "qmp", level="L0", command="human-monitor-command", arguments={"command-line": line}
-            )
+            found = client.ask_emulator(run, "human-monitor-command", {"command-line": line})
         except SeabusError as error:
             complain(error, sys.stderr)
         else:
-            print(printable(found["return"]), end="")
+            print(printable(found), end="")
 
 
 def _terminal(run: Running) -> int:
     """The host's serial line, raw; what both sides type is seen by both."""
     with socket.socket(socket.AF_UNIX) as line:
         try:
-            line.connect(str(run.folder / "console.sock"))
+            line.connect(str(run.folder / client.CONSOLE))
         except OSError as error:
             raise UsageError(f"{run.name}'s console does not answer", hint="seabus ps") from error
         print(f"[{run.name}: the console of L1; Enter for a shell, Ctrl-] leaves]", file=sys.stderr)

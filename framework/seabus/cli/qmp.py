@@ -35,9 +35,10 @@ def main(arguments: argparse.Namespace) -> int:
             given[name] = json.loads(value)
         except ValueError:
             given[name] = value
-    found = client.ask(
-        attached.world(arguments), "qmp", level=arguments.level, command=arguments.command, arguments=given
-    )
-    answer = found["return"]
+    if arguments.level == "l0":
+        answer = client.ask_emulator(attached.emulator(arguments), arguments.command, given)
+    else:
+        run = attached.world(arguments)
+        answer = client.ask(run, "qmp", level="L2", command=arguments.command, arguments=given)["return"]
     print(answer if isinstance(answer, str) else json.dumps(answer, indent=1))
     return 0

@@ -81,8 +81,13 @@ def main(arguments: argparse.Namespace) -> int:
     store.sweep()
     folder = artefacts.new(arguments.artefacts)
     versions: dict[str, str] = {}
+    told = {"title": script.title, "fault": "", "sources": []} if script else consumed_page.ABOUT
     about = result.Circumstances(
-        versions=versions, artefacts=folder, configuration=config, scenario=consumed_page.ABOUT
+        versions=versions,
+        artefacts=folder,
+        configuration=config,
+        scenario=told,
+        command=_command(arguments),
     )
     try:
         frozen = template.ensure(config, store=store, artefacts=folder, say=say)
@@ -97,6 +102,16 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.json != "-":
         terminal.show(outcome, artefacts=folder, console=Console())
     return EXIT_CODES[outcome.judgement.verdict]
+
+
+def _command(arguments: argparse.Namespace) -> list[str]:
+    """What was played, for `seabus replay`."""
+    words = ["run"]
+    if arguments.scenario:
+        words.append(str(arguments.scenario.absolute()))
+    if arguments.no_inject:
+        words.append("--no-inject")
+    return [*words, "--access", arguments.access]
 
 
 async def _run(frozen: Frozen, arguments: argparse.Namespace, folder: Path, script: Script | None) -> Outcome:

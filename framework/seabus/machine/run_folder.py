@@ -117,9 +117,9 @@ class RunFolder:
 def ways_in(folder: Path) -> list[str]:
     """How a person looks into a running world, as shell commands with their meaning."""
     return [
-        f"L1's console: socat -,raw,echo=0,escape=0x1d UNIX-CONNECT:{folder}/console.sock"
-        "   (Enter: a shell; Ctrl-]: leave)",
-        f"L0's monitor: socat - UNIX-CONNECT:{folder}/qmp.sock",
+        f"L1's console: seabus console l1 --world {folder.name}   (Enter: a shell; Ctrl-]: leave)",
+        f"L2's console: seabus console l2 --world {folder.name}",
+        f"L0's monitor: seabus console l0 --world {folder.name}, or seabus qmp l0 --world {folder.name} …",
     ]
 
 

@@ -50,6 +50,7 @@ class Run:
     :param folder: where the file lies; consoles may lie beside it.
     :param test: its pytest node id; "" for ``seabus run``.
     :param matched: the name of an expectation to the event that was taken for it.
+    :param command: the words of the command that it was, without where its evidence went.
     :param outcome: what pytest says of it; a test may pass that asked for no verdict.
     :param known: why it is expected to fail, if it is.
     """
@@ -73,6 +74,7 @@ class Run:
     outcome: str = ""
     known: str = ""
     worker: str = ""
+    command: Sequence[str] = ()
     started: str = ""
 
     @property
@@ -239,6 +241,7 @@ def _run(document: Any, folder: Path) -> Run:  # noqa: ANN401 - anything that JS
         known=_get(document, "known", str, ""),
         worker=_get(document, "worker", str, ""),
         started=_get(document, "started", str, ""),
+        command=_each(document, "command", str) if document.get("command") else (),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +33,7 @@ class Circumstances:
 
     :param scenario: its ``title``, ``fault`` and ``sources``, if it is one of the catalogue.
     :param started: seconds since the epoch.
+    :param command: the words after ``seabus``, without the world's options and where the evidence goes.
     """
 
     versions: Mapping[str, str]
@@ -40,6 +41,7 @@ class Circumstances:
     configuration: WorldConfig | None = None
     scenario: Mapping[str, Any] | None = None
     started: float = field(default_factory=time.time)
+    command: Sequence[str] = ()
 
     def told(self) -> dict[str, Any]:
         """As the result file has it."""
@@ -50,6 +52,7 @@ class Circumstances:
                 name: str(value) if isinstance(value, Path) else value for name, value in made_of.items()
             },
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.started)),
+            "command": list(self.command),
             "versions": {"seabus": seabus.__version__, **self.versions},
             "artefacts": str(self.artefacts),
         }

@@ -75,8 +75,10 @@ def test_the_world_of_a_failed_test_is_kept(
     assert kept.until is not None
     assert 60 < kept.until - time.time() <= 120
     run.stdout.fnmatch_lines(["*seabus: worlds that are kept*", f"*::test_fails: {kept.name}, for 2 minutes"])
-    run.stdout.fnmatch_lines([f"*socat*{kept.folder}/console.sock*", f"*seabus stop {kept.name}"])
+    run.stdout.fnmatch_lines([f"*seabus console l1 --world {kept.name}*", f"*seabus stop {kept.name}"])
     assert monitor_of(kept.folder) == "running"
+    assert cli.main(["qmp", "l0", "--world", kept.name, "query-status"]) == 0
+    assert '"running"' in capsys.readouterr().out
     shell_of(kept.folder)
     assert run_folder.reap() == []  # it is nobody's orphan
     capsys.readouterr()

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -148,10 +150,12 @@ def test_the_debugger_finds_the_world_up(suite: pytest.Pytester) -> None:
     )
     child = suite.spawn_pytest("--pdb test_the_debugger_finds_the_world_up.py")
     child.expect("the world is up until you leave the debugger", timeout=90)
-    child.expect(r"socat \S+ UNIX-CONNECT:(\S+/console.sock)", timeout=30)
+    child.expect(r"seabus console l1 --world (\S+)", timeout=30)
     assert isinstance(child.match, re.Match)
-    assert Path(child.match[1].decode()).is_socket()
+    name = child.match[1].decode()
     child.expect("Pdb", timeout=30)
+    argv = [sys.executable, "-m", "seabus", "qmp", "l0", "--world", name, "query-status"]
+    assert b'"running"' in subprocess.run(argv, capture_output=True, check=True).stdout
     child.sendline("p world.guest.run('echo', 'still', 'here').text")
     child.expect("still here", timeout=30)
     child.sendline("q")
