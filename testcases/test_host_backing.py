@@ -35,6 +35,7 @@ pytestmark = pytest.mark.emulated
 
 HUGE = 2 << 20
 HUGE_BITS = 21
+GIANT_BITS = 30
 ESR = qemu_sea_esr(from_el0=True)
 #: 16 MiB: some blocks of 2 MiB of the guest's memory will be all its own.
 PAGES = 4096
@@ -172,6 +173,32 @@ def test_hugetlb_under_the_kernel(world: Session) -> None:
         host.takes_page(page.host_physical.pfn, page_type="huge page"),
         first,
         abort,
+        again,
+        vmm.gives_up(),
+    )
+
+
+@scenario(
+    title="A page of 1 GiB is all the guest has: 4 KiB of it are lost, the guest loses all, the VMM ends",
+    fault="memory record, recoverable, for 4 KiB of the one page of hugetlbfs that backs the guest",
+    expects=(*LOST, host.VCPU_STOPPED, host.ABORT_INJECTED, vmm.GIVES_UP),
+    sources=HUGETLB,
+)
+@pytest.mark.soak
+@pytest.mark.seabus(l2_backing="hugetlb-1G", l2_memory_mib=1024, l1_memory_mib=3072)
+def test_hugetlb_1g(world: Session) -> None:
+    """It has a world of 3 GiB to itself, and so runs only when asked for: ``-m soak``."""
+    victim = world.victim()
+    record = strike(world, victim)
+    victim.touch("read")
+    first = host.signals_vcpu(lsb=GIANT_BITS, busy=True)
+    again = host.signals_vcpu(lsb=GIANT_BITS, again="-again", busy=True)
+    world.expect(
+        host.reports(record),
+        host.tells_vmm(vmm_pid=world.vmm_pid, address=victim.page.vmm_virtual, lsb=GIANT_BITS),
+        host.takes_page(victim.page.host_physical.pfn, page_type="huge page"),
+        first,
+        host.ABORT_INJECTED(after=(host.VCPU_STOPPED,), exception="Data Abort", to_el=1, far=0),
         again,
         vmm.gives_up(),
     )

@@ -102,7 +102,11 @@ def vmm_argv(
 
 def _backing(config: WorldConfig) -> list[str]:
     """The object that the guest's memory is; anonymous memory, small or huge, needs none."""
-    huge = {"hugetlb-2M": ",hugetlb=on,hugetlbsize=2M", "memfd": ""}.get(config.l2_backing)
+    huge = {
+        "hugetlb-2M": ",hugetlb=on,hugetlbsize=2M",
+        "hugetlb-1G": ",hugetlb=on,hugetlbsize=1G",
+        "memfd": "",
+    }.get(config.l2_backing)
     if huge is None:
         return []
     return ["-object", f"memory-backend-memfd,id=ram,size={config.l2_memory_mib}M,share=on{huge}"]

@@ -20,10 +20,13 @@ from seabus.lab.lease import HeldError, Leases, QuarantinedError
 from seabus.lab.tenancy import Tenancy
 from seabus.lab.world import on_host
 from seabus.machine.config import WorldConfig
+from seabus.patience import scale
 from seabus.session.session import Session
 
 _LOOK_AGAIN: Final = 1.0
 _SAY_AGAIN: Final = 10.0
+#: Seconds that all hosts, or the keeper of their leases, may be out of reach.
+_HOPE: Final = 120.0
 
 
 class Bench:
@@ -134,9 +137,10 @@ class Bench:
     def _take(self, hosts: Sequence[LabHost], config: WorldConfig) -> Tenancy:
         late = time.monotonic() + self._patience
         said = -_SAY_AGAIN
+        hopeless = time.monotonic() + _HOPE * scale()
         while True:
             reasons = []
-            usable = 0
+            usable = passing = 0
             # A host that we had to leave comes last: it may be the only one that is left.
             for host in sorted(hosts, key=lambda one: one.name in self._avoid):
                 try:
@@ -156,9 +160,13 @@ class Bench:
                 except (QuarantinedError, CapabilityError) as error:
                     reasons.append(str(error))
                 except SeabusError as error:
+                    # A host that boots, or a coordinator that does, is back in a while.
                     self._avoid.add(host.name)
+                    passing += 1
                     reasons.append(str(error))
-            if not usable:
+            if usable:
+                hopeless = time.monotonic() + _HOPE * scale()
+            elif not passing or time.monotonic() > hopeless:
                 raise HostError(
                     f"no host of {self.lab.path} can be used",
                     hint="seabus lab who",

@@ -139,6 +139,7 @@ def _monitor(capabilities: EmulatorCapabilities, name: str, chardev: str) -> lis
 
 def l1_append(config: WorldConfig) -> str:
     """L1's kernel command line."""
+    giants = config.l2_memory_mib // 1024 if config.l2_backing == "hugetlb-1G" else 0
     words = [
         "console=ttyAMA0",
         # Shown while booting, for the milestones; init turns it down. From then on the log is read from
@@ -146,6 +147,8 @@ def l1_append(config: WorldConfig) -> str:
         "loglevel=7",
         "panic=-1",
         f"kvm-arm.mode={config.l1_mode}" if config.l1_mode == "nvhe" else "",
+        # Pages of that size can only be set aside while memory is whole.
+        f"hugepagesz=1G hugepages={giants}" if giants else "",
         config.l1_append,
     ]
     return " ".join(word for word in words if word)

@@ -16,7 +16,7 @@ CpuChoice = Literal["lean", "full"]
 #: What L1 backs the guest's memory with. A transparent huge page is split when one of its pages fails, and
 #: that may not succeed (docs/findings/0002): choose it to test that, not by accident. A page of hugetlbfs is
 #: lost as a whole. A memfd is shared memory, which other processes of L1 may map as well.
-Backing = Literal["4k", "thp", "hugetlb-2M", "memfd"]
+Backing = Literal["4k", "thp", "hugetlb-2M", "hugetlb-1G", "memfd"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +67,11 @@ class WorldConfig:
             )
         if self.l2_backing not in get_args(Backing):
             raise UsageError(f"l2_backing={self.l2_backing} is not known", hint=f"one of {get_args(Backing)}")
+        if self.l2_backing == "hugetlb-1G" and self.l2_memory_mib % 1024:
+            raise UsageError(
+                f"L2's {self.l2_memory_mib} MiB are not made of pages of 1 GiB",
+                hint="--l2-memory 1024 --l1-memory 3072",
+            )
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, Path) and not value.is_file():
