@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import sys
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -103,6 +104,36 @@ async def _generation(trial: Trial) -> str:
     return ", ".join(f"{more:g} more {name}" for name, more in grown.items())
 
 
+async def _rewound(trial: Trial) -> str:
+    """A hundred faults at one prompt, each followed by a rewind; the first ten fill caches."""
+    script = trial.folder / "rewinds.py"
+    script.write_text(_REWINDS.format(more=_MORE_MIB))
+    with script.open("rb") as stdin:
+        shell = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "seabus", "shell", "--quiet"),
+            stdin=stdin,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await shell.communicate()
+    return "" if shell.returncode == 0 else said.decode(errors="replace")[-500:]
+
+
+_REWINDS: Final = """
+import gc, psutil
+me, held = psutil.Process(), []
+for number in range(100):
+    v = victim()
+    inject(MemoryRecord(address=v.page.host_physical))
+    world.until("L1", "memory_failure")
+    v.touch("read")
+    world.rewind()
+    gc.collect()
+    held.append((me.memory_full_info().uss >> 20, me.num_fds()))
+assert held[-1][0] - held[9][0] <= {more}, held
+assert held[-1][1] <= held[9][1], held
+"""
+
 ROWS: Final = (
     Row(
         name="faults",
@@ -127,6 +158,13 @@ ROWS: Final = (
         lanes=2,
         trial=_clone,
         shares=_clones,
+    ),
+    Row(
+        name="rewinds",
+        promise="a hundred faults and rewinds at one prompt take no descriptor, and 5 MiB at most",
+        count=3,
+        trial=_rewound,
+        shares=a_template,
     ),
     Row(
         name="growth",
