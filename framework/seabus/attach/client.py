@@ -3,27 +3,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import socket
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 from seabus import errors
-from seabus.attach import SOCKET
-from seabus.channel.qmp import Qmp
+from seabus.attach import PROTOCOL, SOCKET
 from seabus.errors import ChannelError, SeabusError, UsageError
 from seabus.machine import run_folder
 from seabus.machine.run_folder import Running
 
-#: Of every emulator, beside its console.
-MONITOR: Final = "qmp.sock"
-CONSOLE: Final = "console.sock"
 
+def find(name: str | None, *, any_kind: bool = False) -> Running:
+    """The world that is meant: the one of that name, or the only one that can be attached to.
 
-def find(name: str | None, *, socket_name: str = SOCKET) -> Running:
-    """The world that is meant: the one of that name, or the only one that has this socket.
-
+    :param any_kind: if there is none that can, one that only has its console and monitor will do.
     :raises UsageError: there is none, or several.
     """
     running = run_folder.running()
@@ -32,13 +27,18 @@ def find(name: str | None, *, socket_name: str = SOCKET) -> Running:
         if not found:
             raise UsageError(f"no world {name!r} is running", hint="seabus ps")
     else:
-        found = [run for run in running if (run.folder / socket_name).exists()]
+        found = [run for run in running if can_be_joined(run)] or (running if any_kind else [])
         if not found:
             raise UsageError("no world is running that can be attached to", hint="seabus up, or seabus shell")
     if len(found) > 1:
         names = ", ".join(run.name for run in found)
         raise UsageError(f"several worlds are running: {names}", hint="say which: --world NAME")
     return found[0]
+
+
+def can_be_joined(run: Running) -> bool:
+    """Whether somebody answers for it."""
+    return (run.folder / SOCKET).exists()
 
 
 def ask(run: Running, do: str, **arguments: object) -> dict[str, Any]:
@@ -51,29 +51,6 @@ def ask(run: Running, do: str, **arguments: object) -> dict[str, Any]:
             answer: dict[str, Any] = message["ok"]
             return answer
     raise ChannelError(f"{run.name} ended before it answered {do}", hint="seabus ps")
-
-
-def ask_emulator(run: Running, command: str, arguments: Mapping[str, object]) -> Any:  # noqa: ANN401 - QMP's
-    """L0's monitor for people, which every emulator has: nobody need serve it.
-
-    :raises MachineError: it refuses.
-    """
-
-    async def ask() -> Any:  # noqa: ANN401 - QMP's
-        monitor = Qmp("L0")
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.setblocking(False)
-            try:
-                connection.connect(str(run.folder / MONITOR))
-            except OSError as error:
-                raise UsageError(f"{run.name}'s monitor does not answer", hint="seabus ps") from error
-            await monitor.connect(connection)
-            try:
-                return await monitor.execute(command, dict(arguments))
-            finally:
-                await monitor.close()
-
-    return asyncio.run(ask())
 
 
 def stream(run: Running, do: str, **arguments: object) -> Iterator[dict[str, Any]]:
@@ -92,7 +69,7 @@ def _exchange(run: Running, request: Mapping[str, object]) -> Iterator[dict[str,
                 f"{run.name} cannot be attached to",
                 hint="a test's own world has only its console and monitor",
             ) from error
-        connection.sendall(json.dumps(request).encode() + b"\n")
+        connection.sendall(json.dumps({"version": PROTOCOL, **request}).encode() + b"\n")
         with connection.makefile("rb") as lines:
             for line in lines:
                 message = json.loads(line)

@@ -19,7 +19,7 @@ from seabus.report.wording import describe
 from seabus.session.session import SessionVictim
 
 if TYPE_CHECKING:
-    from seabus.interactive.playground import Playground
+    from seabus.attach.joinable import Joinable
 
 Asked = Mapping[str, Any]
 _COMMAND_S: Final = 3600.0
@@ -32,7 +32,7 @@ FAULTS: Final[dict[str, Callable[[HostPhysical, Severity], Fault]]] = {
 }
 
 
-async def run_command(world: Playground, asked: Asked) -> dict[str, Any]:
+async def run_command(world: Joinable, asked: Asked) -> dict[str, Any]:
     """Run a command in L1 or L2 to its end."""
     agent = world.session.stage.agent(_level(asked, "L1", "L2"))
     stdin = base64.b64decode(asked["stdin"]) if asked.get("stdin") else None
@@ -45,20 +45,21 @@ async def run_command(world: Playground, asked: Asked) -> dict[str, Any]:
     }
 
 
-async def qmp(world: Playground, asked: Asked) -> dict[str, Any]:
+async def qmp(world: Joinable, asked: Asked) -> dict[str, Any]:
     """Ask a monitor: L0's, or the VMM's."""
     level = _level(asked, "L0", "L2")
-    monitor = world.emulated.qmp if level == "L0" else world.emulated.l2_qmp
+    lives = world.session.world
+    monitor = lives.firmware() if level == "L0" else lives.l2_qmp
     return {"return": await monitor.execute(asked["command"], dict(asked.get("arguments") or {}))}
 
 
-async def victims(world: Playground, asked: Asked) -> dict[str, Any]:
+async def victims(world: Joinable, asked: Asked) -> dict[str, Any]:
     """Those that were made in this world."""
     del asked
     return {"victims": [_victim(number, one) for number, one in enumerate(world.victims)]}
 
 
-async def victim(world: Playground, asked: Asked) -> dict[str, Any]:
+async def victim(world: Joinable, asked: Asked) -> dict[str, Any]:
     """Make one."""
     options = dict(asked.get("options") or {})
     made = SessionVictim(world.session, await world.session.stage.victim(**options))
@@ -66,7 +67,7 @@ async def victim(world: Playground, asked: Asked) -> dict[str, Any]:
     return _victim(len(world.victims) - 1, made)
 
 
-async def inject(world: Playground, asked: Asked) -> dict[str, Any]:
+async def inject(world: Joinable, asked: Asked) -> dict[str, Any]:
     """Break a page: of a victim, made if there is none, or at a physical address of L1."""
     stage = world.session.stage
     if asked.get("address") is not None:
@@ -91,7 +92,7 @@ async def inject(world: Playground, asked: Asked) -> dict[str, Any]:
     return {"fault": dict(fault.described()), "receipt": {"witness": receipt.witness, **receipt.facts}}
 
 
-async def touch(world: Playground, asked: Asked) -> dict[str, Any]:
+async def touch(world: Joinable, asked: Asked) -> dict[str, Any]:
     """Let a victim touch its memory."""
     one = _numbered(world, asked).victim
     access = {name: asked[name] for name in ("offset", "size", "value") if asked.get(name) is not None}
@@ -101,7 +102,7 @@ async def touch(world: Playground, asked: Asked) -> dict[str, Any]:
     return {"outcome": touched.outcome, "value": touched.value, "intact": touched.intact}
 
 
-async def watch(world: Playground, asked: Asked) -> AsyncIterator[dict[str, Any]]:
+async def watch(world: Joinable, asked: Asked) -> AsyncIterator[dict[str, Any]]:
     """Events as they happen, from the first on if so asked, until who asks has enough."""
     coming: asyncio.Queue[Event] = asyncio.Queue()
     recorder = world.session.stage.recorder
@@ -127,7 +128,7 @@ ANSWERED: Final = {
 STREAMED: Final = {"watch": watch}
 
 
-def _numbered(world: Playground, asked: Asked) -> SessionVictim:
+def _numbered(world: Joinable, asked: Asked) -> SessionVictim:
     number = int(asked.get("victim") or 0)
     if not 0 <= number < len(world.victims):
         raise UsageError(

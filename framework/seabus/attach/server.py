@@ -9,16 +9,16 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from seabus.attach import LINE_LIMIT, SOCKET, requests
+from seabus.attach import LINE_LIMIT, PROTOCOL, SOCKET, requests
 from seabus.errors import SeabusError, UsageError
 from seabus.report.complaint import as_json
 
 if TYPE_CHECKING:
-    from seabus.interactive.playground import Playground
+    from seabus.attach.joinable import Joinable
 
 
 @contextlib.contextmanager
-def serving(world: Playground) -> Iterator[None]:
+def serving(world: Joinable) -> Iterator[None]:
     """Others may attach to this world while the body runs."""
     loop = world.loop
     server = loop.run(_Server(world).start())
@@ -29,11 +29,11 @@ def serving(world: Playground) -> Iterator[None]:
 
 
 class _Server:
-    def __init__(self, world: Playground) -> None:
+    def __init__(self, world: Joinable) -> None:
         self._world = world
 
     async def start(self) -> asyncio.Server:
-        path = self._world.emulated.run_folder / SOCKET
+        path = self._world.run_folder / SOCKET
         return await asyncio.start_unix_server(self._attend, path=path, limit=LINE_LIMIT)
 
     async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -87,6 +87,11 @@ def _read(line: bytes) -> dict[str, Any]:
     asked = json.loads(line)
     if not isinstance(asked, dict) or not isinstance(asked.get("do"), str):
         raise TypeError("no request")
+    if asked.get("version") != PROTOCOL:
+        raise UsageError(
+            f"this world is asked in version {PROTOCOL}, and not in {asked.get('version')}",
+            hint="use the seabus that started it",
+        )
     return asked
 
 

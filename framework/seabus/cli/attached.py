@@ -15,17 +15,16 @@ def add_parser(commands: Any, name: str, *, help: str, description: str) -> argp
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=help,
-        description=f"{description} Worlds of `seabus shell` and `seabus up` can be joined: see `seabus ps`.",
+        description=f"{description} Worlds of `seabus shell`, `seabus up` and `pytest --seabus-keep` can be"
+        " joined: see `seabus ps`.",
     )
     parser.add_argument("--world", metavar="NAME", help="which, where several are running")
     return parser
 
 
-def world(arguments: argparse.Namespace) -> Running:
-    """The world that is meant."""
-    return client.find(arguments.world)
+def world(arguments: argparse.Namespace, *, any_kind: bool = False) -> Running:
+    """The world that is meant.
 
-
-def emulator(arguments: argparse.Namespace) -> Running:
-    """The world that is meant, where its emulator is enough: a kept one, or somebody's test, will do."""
-    return client.find(arguments.world, socket_name=client.MONITOR)
+    :param any_kind: one that only has its console and monitor will do.
+    """
+    return client.find(arguments.world, any_kind=any_kind)

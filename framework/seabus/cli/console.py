@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from seabus.attach import client
+from seabus.attach import monitor
 from seabus.cli import attached
 from seabus.errors import SeabusError, UsageError
 from seabus.machine.console import printable
@@ -41,7 +41,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser a
 
 
 def main(arguments: argparse.Namespace) -> int:
-    run = attached.emulator(arguments)
+    run = attached.world(arguments, any_kind=True)
     if arguments.level == "l0":
         return _monitor(run)
     if arguments.level == "l1":
@@ -52,26 +52,25 @@ def main(arguments: argparse.Namespace) -> int:
 def _monitor(run: Running) -> int:
     """Human monitor commands, from a prompt or from standard input."""
     asks = sys.stdin.isatty()
-    while True:
-        try:
-            line = input("(l0) " if asks else "")
-        except EOFError:
-            return 0
-        if not line.strip():
-            continue
-        try:
-            found = client.ask_emulator(run, "human-monitor-command", {"command-line": line})
-        except SeabusError as error:
-            complain(error, sys.stderr)
-        else:
-            print(printable(found), end="")
+    with monitor.opened(run) as execute:
+        while True:
+            try:
+                line = input("(l0) " if asks else "")
+            except EOFError:
+                return 0
+            if not line.strip():
+                continue
+            try:
+                print(printable(execute("human-monitor-command", {"command-line": line})), end="")
+            except SeabusError as error:
+                complain(error, sys.stderr)
 
 
 def _terminal(run: Running) -> int:
     """The host's serial line, raw; what both sides type is seen by both."""
     with socket.socket(socket.AF_UNIX) as line:
         try:
-            line.connect(str(run.folder / client.CONSOLE))
+            line.connect(str(run.folder / "console.sock"))
         except OSError as error:
             raise UsageError(f"{run.name}'s console does not answer", hint="seabus ps") from error
         print(f"[{run.name}: the console of L1; Enter for a shell, Ctrl-] leaves]", file=sys.stderr)

@@ -8,6 +8,7 @@ import json
 import time
 from typing import Any
 
+from seabus.attach import client
 from seabus.images.store import Store
 from seabus.machine import run_folder
 
@@ -41,7 +42,7 @@ def main(arguments: argparse.Namespace) -> int:
         )
         if run.until is not None:
             print(f"  ends by itself in {run.until - time.time():.0f} s, or by: seabus stop {run.name}")
-            for way in run_folder.ways_in(run.folder):
+            for way in run_folder.ways_in(run.folder, joinable=client.can_be_joined(run)):
                 print(f"  {way}")
     return 0
 

@@ -7,7 +7,7 @@ import argparse
 import json
 from typing import Any
 
-from seabus.attach import client
+from seabus.attach import client, monitor
 from seabus.cli import attached
 from seabus.errors import UsageError
 
@@ -22,6 +22,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser a
     parser.add_argument("level", choices=("l0", "l2"), type=str.lower)
     parser.add_argument("command", help="such as query-status")
     parser.add_argument("arguments", nargs="*", metavar="NAME=VALUE", help="values are JSON, or plain words")
+    parser.add_argument("--json", action="store_true", help="an answer in plain words as JSON, too")
     parser.set_defaults(main=main)
 
 
@@ -35,10 +36,17 @@ def main(arguments: argparse.Namespace) -> int:
             given[name] = json.loads(value)
         except ValueError:
             given[name] = value
-    if arguments.level == "l0":
-        answer = client.ask_emulator(attached.emulator(arguments), arguments.command, given)
+    answer = _ask(arguments, given)
+    if isinstance(answer, str) and not arguments.json:
+        print(answer)
     else:
-        run = attached.world(arguments)
-        answer = client.ask(run, "qmp", level="L2", command=arguments.command, arguments=given)["return"]
-    print(answer if isinstance(answer, str) else json.dumps(answer, indent=1))
+        print(json.dumps(answer, indent=1))
     return 0
+
+
+def _ask(arguments: argparse.Namespace, given: dict[str, Any]) -> Any:  # noqa: ANN401 - the command's schema
+    run = attached.world(arguments, any_kind=arguments.level == "l0")
+    if arguments.level == "l0":
+        with monitor.opened(run) as execute:
+            return execute(arguments.command, given)
+    return client.ask(run, "qmp", level="l2", command=arguments.command, arguments=given)["return"]

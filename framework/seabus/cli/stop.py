@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``seabus stop``: end worlds that were kept."""
+"""``seabus stop``: end worlds that were kept, or put up."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _WAIT_S: Final = 10.0
 def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser action is private
     parser = commands.add_parser(
         "stop",
-        help="end worlds that were kept",
-        description="End worlds that `pytest --seabus-keep` left running; `seabus ps` shows them."
-        " A world that still belongs to a run is not touched: it ends with that.",
+        help="end worlds that were kept, or put up",
+        description="End worlds that `seabus up` started or `pytest --seabus-keep` left running; `seabus ps`"
+        " shows them. A world that still belongs to a run or a shell is not touched: it ends with that.",
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="as `seabus ps` shows them")
-    parser.add_argument("--all", action="store_true", help="all that were kept")
+    parser.add_argument("--all", action="store_true", help="all of them")
     parser.set_defaults(main=main)
 
 

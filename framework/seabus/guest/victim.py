@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal
 
 from seabus.arch.addresses import GuestPhysical, GuestVirtual, HostPhysical
@@ -62,6 +62,18 @@ class Victim:
     page_size: int = 4096
     huge: int = 0
     filesystem: int | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """What another process needs to know it by, over another channel: :meth:`again`."""
+        told = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "agent"}
+        return {**told, "level": self.agent.level, "address": int(self.address)}
+
+    @classmethod
+    def again(cls, agent: Agent, told: Mapping[str, Any]) -> Victim:
+        """One that lives already, as :meth:`as_json` told of it."""
+        facts = {name: value for name, value in told.items() if name != "level"}
+        address, tids = GuestVirtual(told["address"]), tuple(told["tids"])
+        return cls(**{**facts, "agent": agent, "address": address, "tids": tids})
 
     @classmethod
     async def make(

@@ -64,6 +64,11 @@ class Playground:
         assert isinstance(world, EmulatedWorld)
         return world
 
+    @property
+    def run_folder(self) -> Path:
+        """Of the world that lives now."""
+        return self.emulated.run_folder
+
     def rewind(self) -> None:
         """Go back to the ready state: this world ends, and another clone of the same state begins.
 

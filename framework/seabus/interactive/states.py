@@ -7,17 +7,15 @@ it again over the template's: such a state takes some seconds to freeze, and a s
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from seabus.arch.addresses import GuestVirtual
 from seabus.errors import UsageError
 from seabus.guest.victim import Victim
 from seabus.images.store import USERS_OWN, Say, Store
-from seabus.machine.config import WorldConfig, value_of
+from seabus.machine.config import as_text, of_text
 from seabus.world import freeze, restore, template
 from seabus.world.freeze import Frozen
 from seabus.world.world import EmulatedWorld
@@ -49,8 +47,8 @@ async def save(
         **frozen.notes,
         "first_id": frozen.notes.get("first_id", _IDS) + _IDS,
         "template_ram": str(frozen.ram),
-        "config": {key: str(value) for key, value in _chosen(world.config).items()},
-        "victims": [_as_json(victim) for victim in victims],
+        "config": as_text(world.config),
+        "victims": [victim.as_json() for victim in victims],
     }
 
     def build(folder: Path) -> Mapping[str, Any]:
@@ -74,7 +72,7 @@ def load(name: str, store: Store, *, artefacts: Path, say: Say) -> Frozen:
             f"there is no state {name!r}", hint=f"there is: {', '.join(there) or 'none'}; world.freeze(name)"
         )
     notes = entry.manifest["notes"]
-    base = template.ensure(_config(notes["config"]), store=store, artefacts=artefacts, say=say)
+    base = template.ensure(of_text(notes["config"]), store=store, artefacts=artefacts, say=say)
     if str(base.ram) != notes["template_ram"]:
         raise UsageError(f"the template that the state {name!r} lies upon is no more", hint="freeze it anew")
     return Frozen(parts=base.parts, ram=base.ram, state=entry.file("state"), notes=notes)
@@ -83,28 +81,4 @@ def load(name: str, store: Store, *, artefacts: Path, say: Say) -> Frozen:
 def victims(frozen: Frozen, world: EmulatedWorld) -> list[Victim]:
     """Those that lived in a state when it was frozen, and do again."""
     agents = {"L1": world.l1, "L2": world.l2}
-    return [
-        Victim(
-            **{**told, "agent": agents[told["agent"]], "address": GuestVirtual(told["address"])},
-        )
-        for told in frozen.notes.get("victims", ())
-    ]
-
-
-def _as_json(victim: Victim) -> dict[str, Any]:
-    told = {field.name: getattr(victim, field.name) for field in dataclasses.fields(victim)}
-    return {**told, "agent": victim.agent.level, "address": int(victim.address), "tids": list(victim.tids)}
-
-
-def _chosen(config: WorldConfig) -> dict[str, Any]:
-    default = WorldConfig()
-    return {
-        field.name: getattr(config, field.name)
-        for field in dataclasses.fields(config)
-        if getattr(config, field.name) != getattr(default, field.name)
-    }
-
-
-def _config(told: Mapping[str, str]) -> WorldConfig:
-    values: dict[str, Any] = {name: value_of(name, text) for name, text in told.items()}
-    return WorldConfig(**values)
+    return [Victim.again(agents[told["level"]], told) for told in frozen.notes.get("victims", ())]

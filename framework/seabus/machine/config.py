@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import Field, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -76,6 +77,22 @@ class WorldConfig:
             value = getattr(self, field.name)
             if isinstance(value, Path) and not value.is_file():
                 raise UsageError(f"there is no file {value}", hint=f"it was given as {field.name}")
+
+
+def as_text(config: WorldConfig) -> dict[str, str]:
+    """What is not as it is by itself, as it is written; :func:`of_text` reads it."""
+    default = WorldConfig()
+    return {
+        field.name: str(getattr(config, field.name))
+        for field in fields(WorldConfig)
+        if getattr(config, field.name) != getattr(default, field.name)
+    }
+
+
+def of_text(written: Mapping[str, str]) -> WorldConfig:
+    """A configuration as :func:`as_text` writes it."""
+    values: dict[str, Any] = {name: value_of(name, text) for name, text in written.items()}
+    return WorldConfig(**values)
 
 
 def field_of(name: str) -> Field[Any]:

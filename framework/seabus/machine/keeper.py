@@ -4,7 +4,8 @@
 An emulator dies with its parent. Where a world may have to stay up, its parent is a keeper. A socket ties the
 keeper to the run: when it closes without a word, however the run ended, the keeper ends the emulator. After
 ``keep`` it holds the emulator and the lock of the run folder by itself, until it is told to end (SIGTERM),
-its time is up, or the emulator ends.
+its time is up, or the emulator ends. With that word may come the run's ends of the channels: once the run has
+let go of them, a server beside the emulator takes them up.
 
 Run as ``python -m seabus.machine.keeper``; its first process stays with the run, and ends as the emulator
 does.
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import selectors
 import signal
@@ -22,11 +24,38 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Self
 
-KEEP: Final = b"keep"
 _ENDED_BY_US: Final = 0
+#: Of a word; it is one line, and sent at once.
+_WORD_BYTES: Final = 1 << 16
+_MOST_DESCRIPTORS: Final = 16
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A server to be run beside an emulator that is kept.
+
+    :param argv: the numbers of its descriptors, in their order, are added as its last word: ``5,6,7``.
+    :param descriptors: the run's ends of the emulator's channels.
+    """
+
+    argv: Sequence[str]
+    descriptors: Sequence[int]
+
+
+def keep(run: socket.socket, seconds: float, beside: Beside | None = None) -> None:
+    """Say the word.
+
+    :param run: the run's end of the socket that ties the keeper to it; until it is closed, the channels are
+        the run's.
+    """
+    word = {"keep": seconds, "beside": list(beside.argv) if beside else None}
+    descriptors = list(beside.descriptors) if beside else []
+    run.setblocking(True)
+    socket.send_fds(run, [json.dumps(word).encode() + b"\n"], descriptors)
 
 
 def command(
@@ -82,7 +111,7 @@ def _keep(run: socket.socket, tell: int, folder: Path, argv: list[str], descript
     for descriptor in descriptors:
         os.close(descriptor)
     run.sendall(f"{emulator.pid}\n".encode())
-    until, kept = None, False
+    until, kept, beside = None, False, _Nobody()
     with selectors.DefaultSelector() as selector:
         selector.register(run, selectors.EVENT_READ)
         selector.register(waking, selectors.EVENT_READ)
@@ -90,10 +119,12 @@ def _keep(run: socket.socket, tell: int, folder: Path, argv: list[str], descript
         while True:
             left = None if until is None else max(0.0, until - time.monotonic())
             ready = [key.fileobj for key, _ in selector.select(left)]
-            if run in ready and (word := _word(run)).startswith(KEEP):
-                until, kept = time.monotonic() + float(word.split()[1]), True
+            if run in ready and kept:
                 selector.unregister(run)
                 run.close()
+                beside.start()
+            elif run in ready and (word := _Word.heard(run)):
+                until, kept, beside = time.monotonic() + word.seconds, True, word.beside
                 os.write(tell, b"k")
                 os.close(tell)
             elif ready != [] or (until is not None and time.monotonic() >= until):
@@ -101,6 +132,7 @@ def _keep(run: socket.socket, tell: int, folder: Path, argv: list[str], descript
     ours = emulator.poll() is None
     emulator.kill()
     code = emulator.wait()
+    beside.end()
     if kept:
         from seabus.machine.run_folder import bury
 
@@ -113,10 +145,55 @@ def _keep(run: socket.socket, tell: int, folder: Path, argv: list[str], descript
     return code
 
 
-def _word(run: socket.socket) -> bytes:
-    with contextlib.suppress(OSError):
-        return run.recv(64)
-    return b""
+class _Nobody:
+    """Runs beside an emulator whose run had nobody to leave there."""
+
+    def start(self) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+
+class _Server(_Nobody):
+    """Ends with us, however we end. That it fails is its own matter: the emulator goes on."""
+
+    def __init__(self, argv: Sequence[str], descriptors: Sequence[int]) -> None:
+        self._argv = argv
+        self._descriptors = descriptors
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        argv = ["setpriv", "--pdeathsig", "KILL", *self._argv, ",".join(map(str, self._descriptors))]
+        with contextlib.suppress(OSError):
+            self._process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, pass_fds=self._descriptors, restore_signals=False
+            )
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+
+    def end(self) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+
+
+@dataclass(frozen=True)
+class _Word:
+    seconds: float
+    beside: _Nobody
+
+    @classmethod
+    def heard(cls, run: socket.socket) -> Self | None:
+        """The word that the run says; None if it ended without one."""
+        try:
+            line, descriptors, _, _ = socket.recv_fds(run, _WORD_BYTES, _MOST_DESCRIPTORS)
+        except OSError:
+            return None
+        if not line:
+            return None
+        word: dict[str, Any] = json.loads(line)
+        return cls(word["keep"], _Server(word["beside"], descriptors) if word["beside"] else _Nobody())
 
 
 if __name__ == "__main__":

@@ -136,10 +136,13 @@ class EmulatorProcess:
             details={"L0 emulator": self.last_words()},
         )
 
-    async def keep(self, seconds: float) -> None:
-        """Let it run on without us, for so long at most: it is its keeper's now."""
+    async def keep(self, seconds: float, *, beside: keeper.Beside | None = None) -> None:
+        """Let it run on without us, for so long at most: it is its keeper's now.
+
+        :param beside: run next to it, on our ends of its channels, once :meth:`kill` has let go of it.
+        """
         assert self._keeping is not None, "started without a keeper"
-        self._keeping.sendall(keeper.KEEP + f" {seconds}\n".encode())
+        keeper.keep(self._keeping, seconds, beside)
         async with deadline(_QUIT_SECONDS, "the keeper to take the emulator over"):
             await self._process.wait()
 

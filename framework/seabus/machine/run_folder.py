@@ -114,13 +114,23 @@ class RunFolder:
         temporary.replace(self.path / _FACTS)
 
 
-def ways_in(folder: Path) -> list[str]:
-    """How a person looks into a running world, as shell commands with their meaning."""
-    return [
-        f"L1's console: seabus console l1 --world {folder.name}   (Enter: a shell; Ctrl-]: leave)",
-        f"L2's console: seabus console l2 --world {folder.name}",
-        f"L0's monitor: seabus console l0 --world {folder.name}, or seabus qmp l0 --world {folder.name} …",
+def ways_in(folder: Path, *, joinable: bool = False) -> list[str]:
+    """How a person looks into a running world, as shell commands with their meaning.
+
+    :param joinable: somebody answers for it, or soon will.
+    """
+    world = f"--world {folder.name}"
+    ways = [
+        f"L1's console: seabus console {world} l1   (Enter: a shell; Ctrl-]: leave)",
+        f"L2's console: seabus console {world} l2",
+        f"L0's monitor: seabus console {world} l0, or seabus qmp {world} l0 …",
     ]
+    if joinable:
+        ways += [
+            f"a command:    seabus exec {world} l2 -- dmesg",
+            f"join it:      seabus watch {world}, and touch, inject, qmp likewise",
+        ]
+    return ways
 
 
 def bury(folder: Path) -> None:

@@ -36,13 +36,14 @@ def add_options(group: pytest.OptionGroup) -> None:
 
 def if_failed(request: pytest.FixtureRequest, session: Session) -> None:
     """Keep a test's world if the test failed and the user wants that."""
+    from seabus.attach import kept
     from seabus.world.world import EmulatedWorld
 
     world = session.world
     if not (request.config.option.seabus_keep and request.node.stash.get(FAILED, False)):
         return
     if isinstance(world, EmulatedWorld) and world.process.alive:
-        session.run(world.keep(request.config.option.seabus_keep_for))
+        session.run(world.keep(request.config.option.seabus_keep_for, beside=kept.beside(session)))
         request.node.user_properties.append((_KEPT, str(world.run_folder)))
 
 
@@ -61,6 +62,6 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
     terminalreporter.section("seabus: worlds that are kept")
     for folder, test in kept.items():
         terminalreporter.line(f"{test}: {Path(folder).name}, for {minutes:g} minutes")
-        for way in ways_in(Path(folder)):
+        for way in ways_in(Path(folder), joinable=True):
             terminalreporter.line(f"  {way}")
         terminalreporter.line(f"  end it:       seabus stop {Path(folder).name}")

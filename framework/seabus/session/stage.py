@@ -64,6 +64,8 @@ class Stage:
         self._clocks: dict[Level, Alignment] = {"L0": HERE}
         self._zero_ns = time.monotonic_ns()
         self._dead: set[Level] = set()
+        #: Those that were asked for, in their order.
+        self.victims: list[Victim] = []
         self._bystanders: list[Victim] = []
         self._faults: list[Fault] = []
         self._receipts: list[Receipt] = []
@@ -94,6 +96,7 @@ class Stage:
         """The guest has booted anew: watch this life of it, and forget who lived in the one before."""
         agent = self.world.l2
         self._bystanders = [bystander for bystander in self._bystanders if bystander.agent is not agent]
+        self.victims = [victim for victim in self.victims if victim.agent is not agent]
         self._pages.clear()
         self._dead.discard("L2")
         kept = self.world.artefacts / f"trace-l2-{time.monotonic_ns()}.txt"
@@ -126,6 +129,7 @@ class Stage:
             wanted.append(Victim.make(agent))
         victim, *bystanders = await asyncio.gather(*wanted)
         self._bystanders += bystanders
+        self.victims.append(victim)
         return victim
 
     async def locate(self, victim: Victim, *, offset: int = 0) -> Addresses:

@@ -27,6 +27,7 @@ from seabus.machine.argv import Boot, Wiring, l0_argv
 from seabus.machine.capabilities import EmulatorCapabilities
 from seabus.machine.config import WorldConfig
 from seabus.machine.console import tail
+from seabus.machine.keeper import Beside
 from seabus.machine.ports import Sockets
 from seabus.machine.process import EmulatorProcess
 from seabus.machine.run_folder import RunFolder, reap
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
     from seabus.arch.addresses import HostPhysical
     from seabus.faults.fault import Fault
 
-_MONITOR: Final = "qmp"
+#: The name of L0's own monitor among the sockets.
+MONITOR: Final = "qmp"
 #: The largest log an emulator may write in a clone; the template's RAM file needs more.
 _LOG_MIB: Final = 64
 
@@ -155,12 +157,14 @@ class EmulatedWorld(World):
     def firmware(self) -> Qmp:
         return self.qmp
 
-    async def keep(self, seconds: float) -> None:
+    async def keep(self, seconds: float, *, beside: Beside | None = None) -> None:
         """Leave the emulator running when this world is closed, for so long at most.
 
-        It must have been started with ``keepable``. What is left of it is its console and its monitor.
+        It must have been started with ``keepable``.
+
+        :param beside: serves what is left of it; without, that is its console and its monitor.
         """
-        await self.process.keep(seconds)
+        await self.process.keep(seconds, beside=beside)
         owner = psutil.Process(self.process.pid).ppid()
         self.folder.give_away(owner, purpose="kept", until=time.time() + seconds)
 
@@ -191,7 +195,7 @@ async def emulated(
     async with contextlib.AsyncExitStack() as stack:
         reap()
         folder = stack.enter_context(RunFolder(purpose, artefacts=artefacts))
-        sockets = Sockets.make(_MONITOR, *ports.CONNECTED)
+        sockets = Sockets.make(MONITOR, *ports.CONNECTED)
         stack.callback(sockets.close)
         argv = l0_argv(
             parts.command,
@@ -233,7 +237,7 @@ async def emulated(
         for channel in (world.qmp, world.l1, world.l2, world.l1_qga, world.l2_qga, world.l2_qmp):
             stack.push_async_callback(channel.close)
         try:
-            await world.qmp.connect(sockets.ours[_MONITOR])
+            await world.qmp.connect(sockets.ours[MONITOR])
             yield world
         except SeabusError as error:
             if isinstance(error, ChannelError | DeadlineError):

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from seabus import cli
+from seabus.attach.client import can_be_joined, stream
 from seabus.machine import run_folder
 from tests.plugin.left import assert_nothing_left, emulators
 
@@ -75,7 +76,7 @@ def test_the_world_of_a_failed_test_is_kept(
     assert kept.until is not None
     assert 60 < kept.until - time.time() <= 120
     run.stdout.fnmatch_lines(["*seabus: worlds that are kept*", f"*::test_fails: {kept.name}, for 2 minutes"])
-    run.stdout.fnmatch_lines([f"*seabus console l1 --world {kept.name}*", f"*seabus stop {kept.name}"])
+    run.stdout.fnmatch_lines([f"*seabus console --world {kept.name} l1*", f"*seabus stop {kept.name}"])
     assert monitor_of(kept.folder) == "running"
     assert cli.main(["qmp", "l0", "--world", kept.name, "query-status"]) == 0
     assert '"running"' in capsys.readouterr().out
@@ -85,6 +86,49 @@ def test_the_world_of_a_failed_test_is_kept(
     assert cli.main(["ps"]) == 0
     assert re.search(rf"{kept.name}  kept .*\n  ends by itself in \d+ s", capsys.readouterr().out)
     assert cli.main(["stop", kept.name]) == 0
+    assert_nothing_left()
+
+
+def test_a_kept_world_can_be_joined(suite: pytest.Pytester) -> None:
+    """The channels are given on: a process of the test's lives on, and is broken only now."""
+    suite.makepyfile(
+        """
+        def test_fails(world):
+            world.guest.write("/tmp/mark", b"the same guest")
+            world.victim(pages=2)
+            assert False
+        """
+    )
+    run = suite.runpytest_subprocess("--seabus-keep", "--seabus-keep-for=120")
+    (kept,) = run_folder.running()
+    run.stdout.fnmatch_lines([f"*seabus exec --world {kept.name} l2 -- dmesg"])
+    late = time.monotonic() + 30
+    while not can_be_joined(kept):
+        assert time.monotonic() < late
+        time.sleep(0.1)
+
+    def told(*words: str) -> str:
+        argv = [sys.executable, "-m", "seabus", *words]
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert told("exec", "l2", "cat", "/tmp/mark") == "the same guest"
+    assert told("exec", "l1", "--", "echo", "L1") == "L1\n"
+    assert json.loads(told("touch", "--json"))["outcome"] == "went through"
+    assert json.loads(told("inject", "--offset", "4096", "--json"))["receipt"]["witness"] == "L1 kernel-log"
+    assert json.loads(told("touch", "--json"))["outcome"] == "went through"
+    assert "BUS_MCEERR_AR" in json.loads(told("touch", "--offset", "4096", "--json"))["outcome"]
+    for level in ("l0", "l2"):
+        assert json.loads(told("qmp", level, "query-status"))["status"] == "running"
+    events = stream(kept, "watch", all=True)
+    seen = set()
+    while ("L2", "siginfo") not in seen:
+        event = next(events)
+        seen.add((event["level"], event["kind"]))
+    assert {("L1", "ghes"), ("L1", "memory_failure"), ("L2", "sea")} <= seen
+    assert cli.main(["stop", kept.name]) == 0
+    assert next(events, None) is None  # whoever watched learns that it is over
     assert_nothing_left()
 
 

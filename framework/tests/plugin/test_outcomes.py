@@ -150,12 +150,11 @@ def test_the_debugger_finds_the_world_up(suite: pytest.Pytester) -> None:
     )
     child = suite.spawn_pytest("--pdb test_the_debugger_finds_the_world_up.py")
     child.expect("the world is up until you leave the debugger", timeout=90)
-    child.expect(r"seabus console l1 --world (\S+)", timeout=30)
+    child.expect(r"seabus console --world (\S+) l0", timeout=30)
     assert isinstance(child.match, re.Match)
-    name = child.match[1].decode()
+    words = [sys.executable, "-m", "seabus", "qmp", "--world", child.match[1].decode(), "l0", "query-status"]
+    assert '"running"' in subprocess.run(words, capture_output=True, text=True, check=True).stdout
     child.expect("Pdb", timeout=30)
-    argv = [sys.executable, "-m", "seabus", "qmp", "l0", "--world", name, "query-status"]
-    assert b'"running"' in subprocess.run(argv, capture_output=True, check=True).stdout
     child.sendline("p world.guest.run('echo', 'still', 'here').text")
     child.expect("still here", timeout=30)
     child.sendline("q")
