@@ -18,6 +18,8 @@ from typing import Final
 
 #: Raised when a request or an answer is no longer understood by who knows the one before.
 PROTOCOL: Final = 1
+#: What can be injected from outside, the usual one first.
+FAULT_KINDS: Final = ("memory-record", "hard-offline", "soft-offline", "hwpoison-inject")
 #: The socket's name in the run folder, which nobody else may enter.
 SOCKET: Final = "control.sock"
 #: Of a line; console output is not carried, and the output of a command rarely is so long.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from seabus.arch.addresses import HostPhysical
 from seabus.arch.cper import Severity
+from seabus.attach import FAULT_KINDS
 from seabus.errors import UsageError
 from seabus.faults.fault import Fault
 from seabus.faults.poison import HardOffline, HwpoisonInject, SoftOffline
@@ -24,12 +25,13 @@ if TYPE_CHECKING:
 Asked = Mapping[str, Any]
 _COMMAND_S: Final = 3600.0
 
-FAULTS: Final[dict[str, Callable[[HostPhysical, Severity], Fault]]] = {
-    "memory-record": lambda page, severity: MemoryRecord(address=page, severity=severity),
-    "hard-offline": lambda page, _: HardOffline(address=page),
-    "soft-offline": lambda page, _: SoftOffline(address=page),
-    "hwpoison-inject": lambda page, _: HwpoisonInject(address=page),
-}
+_MAKERS: Final[tuple[Callable[[HostPhysical, Severity], Fault], ...]] = (
+    lambda page, severity: MemoryRecord(address=page, severity=severity),
+    lambda page, _: HardOffline(address=page),
+    lambda page, _: SoftOffline(address=page),
+    lambda page, _: HwpoisonInject(address=page),
+)
+FAULTS: Final = dict(zip(FAULT_KINDS, _MAKERS, strict=True))
 
 
 async def run_command(world: Joinable, asked: Asked) -> dict[str, Any]:

@@ -7,9 +7,8 @@ import argparse
 import json
 from typing import Any
 
-from seabus.arch.cper import Severity
-from seabus.attach import client
-from seabus.attach.requests import FAULTS
+from seabus.arch.cper.severity import Severity
+from seabus.attach import FAULT_KINDS, client
 from seabus.cli import attached
 
 
@@ -21,7 +20,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser a
         description="Put a fault in: at a victim's page (one is made if there is none), or at an address of"
         " L1. What the target says of it, the receipt, is printed.",
     )
-    parser.add_argument("kind", nargs="?", choices=tuple(FAULTS), default="memory-record")
+    parser.add_argument("kind", nargs="?", choices=FAULT_KINDS, default="memory-record")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--victim", type=int, default=0, metavar="N", help="by its number [0]")
     where.add_argument("--address", metavar="L1-PHYSICAL", help="of a page of L1, such as 0x64310000")

@@ -41,9 +41,6 @@ def main(arguments: argparse.Namespace) -> int:
     from seabus.world import template
 
     fancy = sys.stdin.isatty() and not arguments.plain and prompt.has_ipython()
-    if fancy:
-        # Half a second of imports, while the world is cloned.
-        threading.Thread(target=prompt.prepare, daemon=True).start()
     run_folder.reap()
     say = teller(quiet=arguments.quiet)
     folder = artefacts.new()
@@ -57,6 +54,9 @@ def main(arguments: argparse.Namespace) -> int:
         world.beside.append(serving)
         if not arguments.quiet:
             world.on_event.append(Teller(color=sys.stdout.isatty()))
+        if fancy:
+            # A third of a second of imports. Not sooner: what the clone waits for would be imported later.
+            threading.Thread(target=prompt.prepare, daemon=True).start()
         with world.living():
             names = scope.names(world)
             if not sys.stdin.isatty():
