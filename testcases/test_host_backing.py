@@ -170,7 +170,7 @@ def test_hugetlb_under_the_kernel(world: Session) -> None:
     world.expect(
         host.reports(record),
         host.tells_vmm(vmm_pid=world.vmm_pid, address=page.vmm_virtual, lsb=HUGE_BITS),
-        host.takes_page(page.host_physical.pfn, page_type="huge page"),
+        host.takes_page(page.host_physical.pfn, page_type="huge page", result=host.IN_USE),
         first,
         abort,
         again,

@@ -17,6 +17,10 @@ from seabus.judge.expectation import Expectation, Link
 SOURCE_QMP: Final = 1
 #: A signal that was not ignored, and not lost (Linux include/trace/events/signal.h).
 DELIVERED: Final = 0
+#: How memory_failure() ends for a page that is in use: whoever faults on it in that moment holds a reference,
+#: and the page counts as not recovered ("still referenced by 1 users"); it is unmapped all the same
+#: (Linux mm/memory-failure.c has_extra_refcount()).
+IN_USE: Final = ("Recovered", "Failed")
 #: One of the same number waits to be taken already; this one, with its address, is dropped.
 ALREADY_PENDING: Final = 2
 
@@ -204,10 +208,11 @@ def tells_vmm(
 
 
 def takes_page(
-    pfn: int, *, result: str = "Recovered", page_type: str | None = None, again: str = ""
+    pfn: int, *, result: str | tuple[str, ...] = "Recovered", page_type: str | None = None, again: str = ""
 ) -> Expectation:
     """memory_failure() deals with a page frame.
 
+    :param result: how that ended, by the kernel's own words; several: any of these.
     :param page_type: how the kernel calls the page; None: whatever it calls it.
     """
     named: dict[str, Any] = {} if page_type is None else {"page_type": page_type}

@@ -81,10 +81,13 @@ class Playground:
         """Keep this state by a name, and go on from it; so can others: ``seabus shell --from NAME``.
 
         Victims live on, as ``world.victims``; the story begins anew. It takes some seconds.
+
+        :raises UsageError: not by this name, or not this world; it goes on as it was.
         """
-        world, lived = self.emulated, [one.victim for one in self.victims]
+        world, lived, store = self.emulated, [one.victim for one in self.victims], Store()
+        states.check(name, world, store)
         self.loop.run(self.session.stage.rest())
-        self._frozen = self.loop.run(states.save(name, world, self._frozen, lived, Store()))
+        self._frozen = self.loop.run(states.save(name, world, self._frozen, lived, store))
         self.rewind()
 
     def victim(self, **options: Any) -> SessionVictim:  # noqa: ANN401 - Session.victim's

@@ -27,12 +27,9 @@ _SAVE_S: Final = 120.0
 _IDS: Final = restore.FIRST_ID
 
 
-async def save(
-    name: str, world: EmulatedWorld, frozen: Frozen, victims: Sequence[Victim], store: Store
-) -> Frozen:
-    """Freeze a world that nobody follows any more, and that was made ``freezable``; it stays stopped.
+def check(name: str, world: EmulatedWorld, store: Store) -> None:
+    """Whether a world can be frozen by this name; asked before anything of it is stopped.
 
-    :param frozen: what the world is a clone of.
     :raises UsageError: there is a state of this name, or the world is none that can be frozen twice.
     """
     if not _NAME.fullmatch(name):
@@ -41,6 +38,15 @@ async def save(
         raise UsageError("a world in VHE mode is frozen once only", hint="docs/adr/0003-vhe-clones-leap.md")
     if store.find(_KIND, {"name": name}):
         raise UsageError(f"there is a state {name!r} already", hint="choose another name")
+
+
+async def save(
+    name: str, world: EmulatedWorld, frozen: Frozen, victims: Sequence[Victim], store: Store
+) -> Frozen:
+    """Freeze a world that :func:`check` has nothing against, and nobody follows any more; it stays stopped.
+
+    :param frozen: what the world is a clone of.
+    """
     scratch = world.artefacts / "frozen-state"
     await freeze.freeze(world, scratch, within=_SAVE_S)
     notes = {

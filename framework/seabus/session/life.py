@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from seabus.arch.addresses import GuestPhysical, HostPhysical
 from seabus.errors import ChannelError, DeadlineError, MachineError
+from seabus.guest import vcpus
 from seabus.guest.translate import Addresses, frame
 from seabus.observe import tracing
 from seabus.observe.events import Level
@@ -25,6 +26,21 @@ if TYPE_CHECKING:
 #: Linux include/uapi/linux/kernel-page-flags.h, KPF_HWPOISON.
 _HWPOISON: Final = 1 << 19
 _GLANCE: Final = 0.1
+#: An idle guest's timer wakes it now and then; one that works does not sleep at so many looks in a row.
+_LOOKS: Final = 5
+
+
+async def rest(stage: Stage) -> None:
+    """Wait until the guest has nothing left to do: its CPUs sleep whenever one looks.
+
+    Clocks are compared before: an injection would otherwise do it, and wake the guest.
+    """
+    await stage.compare_clocks()
+    asleep = 0
+    async with deadline(STEP, "the guest to be idle"):
+        while asleep < _LOOKS:
+            sleep = await vcpus.asleep(stage.world.l1, stage.world.vmm_pid)
+            asleep = asleep + 1 if sleep else 0
 
 
 async def ask(stage: Stage, command: str, arguments: Mapping[str, object]) -> Any:  # noqa: ANN401 - any schema

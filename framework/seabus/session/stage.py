@@ -173,13 +173,17 @@ class Stage:
 
     # The fault
 
+    async def compare_clocks(self) -> None:
+        """Compare the levels' clocks before a fault, if that was not done: it takes everybody's answer."""
+        if not self._clocks.keys() >= {"L1", "L2"}:
+            await self._align()
+
     async def inject(self, fault: Fault) -> Receipt | None:
         """Put a fault in and wait for its receipt; None if it was lost, or in a negative control.
 
         A fault that was lost makes the verdict an error, whatever else is seen.
         """
-        if not self._clocks.keys() >= {"L1", "L2"}:
-            await self._align()
+        await self.compare_clocks()
         if not self.injecting:
             return None
         described = fault.described()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from seabus.arch.addresses import GuestPhysical, VmmVirtual
 from seabus.guest import vmm_memory
 from seabus.guest.vmm_memory import Area, VmmPage
+from seabus.session import life
 
 if TYPE_CHECKING:
     from seabus.session.session import Session
@@ -54,3 +55,10 @@ class SessionVmm:
         :param queue: 4 is what our agent reads, 5 what it writes (VirtIO 1.3, 5.3.2).
         """
         return self.guest_page(self._session.run(vmm_memory.ring(self._session.world.l2_qmp, queue)))
+
+    def guest_rests(self) -> None:
+        """Wait until the guest is idle: what it shares with the VMM is touched by the VMM first.
+
+        :raises DeadlineError: it is never idle.
+        """
+        self._session.run(life.rest(self._session.stage))

@@ -185,8 +185,10 @@ def test_a_state_is_kept_by_name() -> None:
         "shell", "--quiet", "--from", state, stdin="print(guest.read('/tmp/mark'))\nvictim().touch()"
     )
     assert "b'kept'" in later.stdout, later.stderr
-    again = seabus("shell", "--quiet", "--from", state, stdin=f"world.freeze({state!r})")
-    assert f"there is a state '{state}' already" in again.stderr
+    refused = f"try:\n    world.freeze({state!r})\nexcept Exception as refusal:\n    print(refusal)\n"
+    again = seabus("shell", "--quiet", "--from", state, stdin=refused + CONSUMED)
+    assert f"there is a state '{state}' already" in again.stdout
+    assert again.returncode == 0, f"a refusal must leave the world watched: {again.stderr}"
     for path in Store().entries():
         if path.name.startswith(USERS_OWN) and Store().read(path).manifest["inputs"] == {"name": state}:
             Store().remove(path)
