@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import threading
 from typing import Any, Final
 
 from seabus.cli import world_options
@@ -32,15 +31,11 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser a
 
 
 def main(arguments: argparse.Namespace) -> int:
-    # What costs a part of a second to import is imported while the world is cloned, if at all.
-    from seabus.attach.server import serving
-    from seabus.interactive import prompt, scope, states
-    from seabus.interactive.live import Teller
+    from seabus.interactive import states
     from seabus.interactive.loop import LoopThread
     from seabus.interactive.playground import Playground
     from seabus.world import template
 
-    fancy = sys.stdin.isatty() and not arguments.plain and prompt.has_ipython()
     run_folder.reap()
     say = teller(quiet=arguments.quiet)
     folder = artefacts.new()
@@ -51,13 +46,19 @@ def main(arguments: argparse.Namespace) -> int:
         frozen = template.ensure(world_options.config(arguments), store=store, artefacts=folder, say=say)
     with LoopThread() as loop:
         world = Playground(loop, frozen, folder)
-        world.beside.append(serving)
-        if not arguments.quiet:
-            world.on_event.append(Teller(color=sys.stdout.isatty()))
-        if fancy:
-            # A third of a second of imports. Not sooner: what the clone waits for would be imported later.
-            threading.Thread(target=prompt.prepare, daemon=True).start()
-        with world.living():
+        with world.coming():
+            # Half a second of imports, in which the world is cloned.
+            from seabus.attach.server import serving
+            from seabus.interactive import prompt, scope
+            from seabus.interactive.live import Teller
+
+            world.beside.append(serving)
+            if not arguments.quiet:
+                world.on_event.append(Teller(color=sys.stdout.isatty()))
+            fancy = sys.stdin.isatty() and not arguments.plain and prompt.has_ipython()
+            if fancy:
+                prompt.prepare()
+            world.arrives()
             names = scope.names(world)
             if not sys.stdin.isatty():
                 return prompt.play(sys.stdin, names)

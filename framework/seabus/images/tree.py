@@ -7,7 +7,6 @@ computer; only the files an image wants are ever written.
 
 from __future__ import annotations
 
-import io
 import posixpath
 import re
 import tarfile
@@ -15,11 +14,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
-
-from elftools.common.exceptions import ELFError
-from elftools.elf.dynamic import DynamicSection
-from elftools.elf.elffile import ELFFile
-from elftools.elf.segments import InterpSegment
 
 from seabus.errors import ImageError
 
@@ -89,10 +83,12 @@ class PackageTree:
 
     def libraries(self, programs: Iterable[str]) -> dict[str, str]:
         """The shared libraries that programs need, transitively: soname to path in the tree."""
+        from seabus.images import elf  # see there why not sooner
+
         found: dict[str, str] = {}
         waiting = list(programs)
         while waiting:
-            for soname in _needed(self.read(waiting.pop())):
+            for soname in elf.needed(self.read(waiting.pop())):
                 if soname not in found:
                     found[soname] = self._library(soname)
                     waiting.append(found[soname])
@@ -100,10 +96,12 @@ class PackageTree:
 
     def interpreter(self, program: str) -> str:
         """The path of a program's dynamic loader, as the program names it."""
-        for segment in _elf(self.read(program)).iter_segments():
-            if isinstance(segment, InterpSegment):
-                return str(segment.get_interp_name())
-        raise ImageError(f"{program} is not a dynamic program")
+        from seabus.images import elf  # see there why not sooner
+
+        path = elf.interpreter(self.read(program))
+        if path is None:
+            raise ImageError(f"{program} is not a dynamic program")
+        return path
 
     def _library(self, soname: str) -> str:
         for folder in self._library_folders():
@@ -128,17 +126,3 @@ class PackageTree:
             else:
                 return member if member.isreg() else None
         return None
-
-
-def _elf(data: bytes) -> ELFFile:
-    try:
-        return ELFFile(io.BytesIO(data))
-    except ELFError as error:
-        raise ImageError(f"not a program: {error}") from error
-
-
-def _needed(data: bytes) -> list[str]:
-    dynamic = _elf(data).get_section_by_name(".dynamic")
-    if not isinstance(dynamic, DynamicSection):
-        return []
-    return [str(tag.needed) for tag in dynamic.iter_tags("DT_NEEDED")]  # type: ignore[attr-defined]

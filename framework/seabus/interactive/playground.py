@@ -6,19 +6,22 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seabus.errors import UsageError
 from seabus.images.store import Store
 from seabus.interactive import states
+from seabus.interactive.head_start import HeadStart
 from seabus.interactive.loop import LoopThread
-from seabus.observe.events import Event
-from seabus.session.session import Session, SessionVictim
 from seabus.world import restore
 from seabus.world.freeze import Frozen
 from seabus.world.world import EmulatedWorld
 
-OnEvent = Callable[["Playground | None", Event], None]
+if TYPE_CHECKING:
+    from seabus.observe.events import Event
+    from seabus.session.session import Session, SessionVictim
+
+OnEvent = Callable[["Playground | None", "Event"], None]
 
 
 class Playground:
@@ -34,6 +37,7 @@ class Playground:
         self._artefacts = artefacts
         self._beginnings = 0
         self._open = contextlib.ExitStack()
+        self._coming: HeadStart[EmulatedWorld] | None = None
         self._session: Session | None = None
         #: Called in the loop's thread with each event, as it happens.
         self.on_event: list[OnEvent] = []
@@ -42,13 +46,22 @@ class Playground:
         self.victims: list[SessionVictim] = []
 
     @contextlib.contextmanager
-    def living(self) -> Iterator[Playground]:
-        """There is a world while the body runs."""
-        self._begin()
+    def coming(self) -> Iterator[Playground]:
+        """A world is made while the body runs, which :meth:`arrives` waits for; it ends with the body."""
+        self._start()
         try:
             yield self
         finally:
             self._open.close()
+            if self._coming is not None:
+                self.loop.run(self._coming.abandon())
+
+    @contextlib.contextmanager
+    def living(self) -> Iterator[Playground]:
+        """There is a world while the body runs."""
+        with self.coming():
+            self.arrives()
+            yield self
 
     @property
     def session(self) -> Session:
@@ -75,7 +88,8 @@ class Playground:
         Victims, files and poison of the world before are gone.
         """
         self._open.close()
-        self._begin()
+        self._start()
+        self.arrives()
 
     def freeze(self, name: str) -> None:
         """Keep this state by a name, and go on from it; so can others: ``seabus shell --from NAME``.
@@ -96,14 +110,24 @@ class Playground:
         self.victims.append(made)
         return made
 
-    def _begin(self) -> None:
+    def _start(self) -> None:
+        """Have a clone made."""
         self._session = None
         self.victims.clear()
         self._beginnings += 1
         folder = self._artefacts / f"{self._beginnings:03}"
         folder.mkdir()
+        opening = restore.cloned(self._frozen, artefacts=folder, purpose="shell", freezable=True)
+        self._coming = HeadStart(self.loop, opening)
+
+    def arrives(self) -> None:
+        """Wait for the world that is coming, and watch it."""
+        # A fifth of a second of imports, in which the emulator starts.
+        from seabus.session.session import Session, SessionVictim
+
+        assert self._coming is not None, "one world at a time"
+        opening, self._coming = self._coming, None
         with contextlib.ExitStack() as stack:
-            opening = restore.cloned(self._frozen, artefacts=folder, purpose="shell", freezable=True)
             session = stack.enter_context(Session.over(opening, runner=self.loop))
             session.stage.recorder.listeners.append(self._tell)
             self._session = session

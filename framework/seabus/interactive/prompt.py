@@ -31,7 +31,7 @@ def has_ipython() -> bool:
 
 
 def prepare() -> None:
-    """Import what :func:`ipython` needs."""
+    """Import what :func:`ipython` needs: a third of a second."""
     importlib.import_module("IPython.terminal.embed")
 
 

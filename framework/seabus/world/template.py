@@ -19,7 +19,6 @@ from typing import Any, Final
 
 from seabus.channel.agent import Agent
 from seabus.errors import BootError, CloneError
-from seabus.faults import record
 from seabus.guest import vmm
 from seabus.images import emulator, guests
 from seabus.images.emulator import EmulatorImage
@@ -31,7 +30,6 @@ from seabus.machine.capabilities import EmulatorCapabilities
 from seabus.machine.config import WorldConfig
 from seabus.observe import tracing
 from seabus.observe.events import Level, Recorder
-from seabus.observe.witness import TraceWitness
 from seabus.world import boot, freeze, needs, restore
 from seabus.world.freeze import Frozen
 from seabus.world.world import EmulatedWorld, Parts, emulated
@@ -124,6 +122,8 @@ class _Builder:
 
     def build(self, folder: Path) -> Mapping[str, Any]:
         """Boot, prepare and freeze into an empty folder."""
+        from seabus.faults import record  # slow to import, and clones do not need it
+
         command = [str(self.config.l0_qemu)] if self.config.l0_qemu else self.emulator.command
         found = capabilities.probe(command)
         record.check(found)
@@ -232,6 +232,8 @@ async def _must_be_well(world: EmulatedWorld, place: Path) -> None:
 
     :raises BootError: a kernel complained while booting.
     """
+    from seabus.observe.witness import TraceWitness  # slow to import, and clones do not need it
+
     recorder = Recorder()
     levels: tuple[tuple[Level, Agent], ...] = (("L1", world.l1), ("L2", world.l2))
     for level, agent in levels:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from seabus.arch import cper
 from seabus.arch.addresses import HostPhysical
+from seabus.arch.malformed import MalformedRecord
 
 FRU = uuid.UUID("00112233-4455-6677-8899-aabbccddeeff")
 
@@ -175,7 +176,7 @@ def test_a_section_of_uefi_2_2() -> None:
     with pytest.raises(ValueError, match="rank lies beyond the 73 bytes"):
         replace(section, rank=1).encode()
     claims_rank = bytes.fromhex("0080000000000000") + bytes(65)
-    with pytest.raises(cper.MalformedRecord) as caught:
+    with pytest.raises(MalformedRecord) as caught:
         cper.MemorySection.decode(claims_rank, 92)
     assert (caught.value.offset, caught.value.field) == (92 + 74, "rank")
 
@@ -343,7 +344,7 @@ MALFORMED = [
 
 @pytest.mark.parametrize(("data", "offset", "field"), MALFORMED)
 def test_malformed(data: bytes, offset: int, field: str) -> None:
-    with pytest.raises(cper.MalformedRecord) as caught:
+    with pytest.raises(MalformedRecord) as caught:
         cper.decode_status_block(data)
     assert (caught.value.offset, caught.value.field) == (offset, field)
     assert str(caught.value).startswith(f"{field} at byte {offset}: ")
@@ -353,7 +354,7 @@ def test_entries_are_capped() -> None:
     entry = bytes.fromhex("00" * 64)
     header = bytearray(20)
     header[12:16] = (64 * 1024).to_bytes(4, "little")
-    with pytest.raises(cper.MalformedRecord, match="more than 1023 entries"):
+    with pytest.raises(MalformedRecord, match="more than 1023 entries"):
         cper.decode_status_block(bytes(header) + entry * 1024)
 
 
@@ -462,7 +463,7 @@ def _decode_or_refuse(data: bytes) -> None:
         block = cper.decode_status_block(data)
         again = block.encode()
         cper.remarks(block)
-    except cper.MalformedRecord as error:
+    except MalformedRecord as error:
         where = error.offset
     assert where is not None
     assert 0 <= where <= len(data) + 80

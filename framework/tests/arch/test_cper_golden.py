@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from seabus.arch import cper
+from seabus.arch.malformed import MalformedRecord
 
 VECTORS = Path(__file__).parent / "vectors"
 
@@ -369,7 +370,7 @@ def test_a_section_cut_anywhere_is_a_section_or_malformed(name: str) -> None:
         try:
             section = cper.decode_section(uuid.UUID(TYPES[name]), data[:size], 1000)
             assert section.encode() == data[:size]
-        except cper.MalformedRecord as error:
+        except MalformedRecord as error:
             where, whole = error.offset, False
         assert where is not None
         assert 1000 <= where <= 1000 + len(data)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from seabus.arch import cper
 from seabus.arch.kernel_cper_text import linux_lines
+from seabus.arch.malformed import MalformedRecord
 
 VECTORS = Path(__file__).parent / "vectors"
 GUIDS = {
@@ -58,7 +59,7 @@ def test_every_cut_of_every_golden_block_is_malformed(name: str, revision: int) 
     data = block(name, revision)
     assert cper.decode_status_block(data).encode() == data
     for size in range(len(data)):
-        with pytest.raises(cper.MalformedRecord) as caught:
+        with pytest.raises(MalformedRecord) as caught:
             cper.decode_status_block(data[:size])
         assert caught.value.field
         assert caught.value.reason
@@ -78,7 +79,7 @@ def test_damaged_blocks_are_blocks_or_malformed(name: str, draw: st.DataObject) 
         for row in cper.describe(decoded):
             assert row.offset + row.length <= len(data)
         linux_lines(bytes(data))
-    except cper.MalformedRecord as error:
+    except MalformedRecord as error:
         where = error.offset
     assert where is not None
     assert 0 <= where <= len(data) + 208
@@ -118,7 +119,7 @@ MALFORMED = [
 
 @pytest.mark.parametrize(("name", "body", "offset", "field"), MALFORMED)
 def test_malformed_sections(name: str, body: bytes, offset: int, field: str) -> None:
-    with pytest.raises(cper.MalformedRecord) as caught:
+    with pytest.raises(MalformedRecord) as caught:
         cper.decode_section(uuid.UUID(GUIDS[name]), body, 1000)
     assert (caught.value.offset, caught.value.field) == (offset, field)
 
@@ -221,5 +222,5 @@ def test_sections_that_overlap_are_refused_before_they_are_read() -> None:
     start = 128 + count * 72
     descriptor = start.to_bytes(4, "little") + one[132:200]
     data = header + (start + body).to_bytes(4, "little") + one[24:128] + descriptor * count + bytes(body)
-    with pytest.raises(cper.MalformedRecord, match="it lies over section"):
+    with pytest.raises(MalformedRecord, match="it lies over section"):
         cper.decode_cper_record(data)

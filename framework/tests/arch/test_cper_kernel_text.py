@@ -16,6 +16,7 @@ from seabus.arch.kernel_cper_text import (
     linux_lines,
 )
 from seabus.arch.kernel_text import GhesTextParser
+from seabus.arch.malformed import MalformedRecord
 
 VECTORS = Path(__file__).parent / "vectors"
 
@@ -448,7 +449,7 @@ def test_a_dimm_that_dmi_knows() -> None:
 def test_the_kernel_refuses_a_block() -> None:
     data = block(MEMORY, vector("memory")).encode()
     for bad in (data[:19], data[:-1], data[:44] + b"\xff" + data[45:]):
-        with pytest.raises(cper.MalformedRecord):
+        with pytest.raises(MalformedRecord):
             linux_lines(bad)
     assert linux_lines(data) == linux_lines(block(MEMORY, vector("memory")))
 

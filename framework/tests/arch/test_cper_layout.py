@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from seabus.arch import cper, hest
 from seabus.arch._layout import Item, Table, flags, reserved
 from seabus.arch._structure import Structure
+from seabus.arch.malformed import MalformedRecord
 
 STRUCTURES: tuple[type[Structure], ...] = (
     cper.MemorySection,
@@ -114,7 +115,7 @@ def test_any_bytes_of_any_section_come_back(guid: uuid.UUID, head: bytes, seed: 
     section: cper.Section = cper.UnknownSection(guid, data)
     try:
         section = cper.decode_section(guid, data, 5)
-    except cper.MalformedRecord as error:
+    except MalformedRecord as error:
         where = error.offset
     assert where is not None
     assert 5 <= where <= 5 + len(data) + 208

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seabus.arch import cper
+from seabus.arch.malformed import MalformedRecord
 
 LINES = (Path(__file__).parent / "vectors" / "record.hex").read_text(encoding="ascii").splitlines()
 GOLDEN = bytes.fromhex("".join(line.partition("#")[0] for line in LINES))
@@ -113,14 +114,14 @@ MALFORMED = [
 
 @pytest.mark.parametrize(("data", "offset", "field"), MALFORMED)
 def test_malformed(data: bytes, offset: int, field: str) -> None:
-    with pytest.raises(cper.MalformedRecord) as caught:
+    with pytest.raises(MalformedRecord) as caught:
         cper.decode_cper_record(data)
     assert (caught.value.offset, caught.value.field) == (offset, field)
 
 
 def test_every_cut_is_malformed() -> None:
     for size in range(len(GOLDEN)):
-        with pytest.raises(cper.MalformedRecord):
+        with pytest.raises(MalformedRecord):
             cper.decode_cper_record(GOLDEN[:size])
 
 
@@ -161,7 +162,7 @@ def test_a_damaged_record_is_a_record_or_malformed(draw: st.DataObject) -> None:
         record = cper.decode_cper_record(bytes(data))
         again = record.encode()
         cper.remarks(record)
-    except cper.MalformedRecord as error:
+    except MalformedRecord as error:
         where = error.offset
     assert where is not None
     assert bytes(data).startswith(again)
