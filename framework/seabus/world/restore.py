@@ -20,7 +20,7 @@ from seabus.channel.agent import Agent
 from seabus.errors import CloneError, DeadlineError, MachineError, SeabusError
 from seabus.machine import ports
 from seabus.patience import CLONE, deadline
-from seabus.world import freeze, migration
+from seabus.world import freeze, made_by, migration
 from seabus.world.freeze import Frozen
 from seabus.world.world import EmulatedWorld, emulated
 
@@ -36,8 +36,10 @@ async def cloned(
 
     :param keepable: it may be kept beyond that (:meth:`EmulatedWorld.keep`).
     :param freezable: its memory may be written to a file.
-    :raises CloneError: the template does not load, or the clone is not alive in every part.
+    :raises CloneError: the template was made by other parts than these and was not started, does not load, or
+        the clone is not alive in every part.
     """
+    made_by.check(frozen.notes.get("made_by", {}), frozen.parts)
     async with emulated(
         frozen.parts,
         purpose=purpose,

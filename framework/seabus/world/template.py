@@ -30,15 +30,17 @@ from seabus.machine.capabilities import EmulatorCapabilities
 from seabus.machine.config import WorldConfig
 from seabus.observe import tracing
 from seabus.observe.events import Level, Recorder
-from seabus.world import boot, freeze, needs, restore
+from seabus.world import boot, freeze, made_by, needs, restore
 from seabus.world.freeze import Frozen
 from seabus.world.world import EmulatedWorld, Parts, emulated
 
 _KIND: Final = "template"
 #: Raised when this package prepares or freezes a world in another way.
-_PROCEDURE: Final = 9
+_PROCEDURE: Final = 10
 #: How often a world is frozen anew when its clones do not live.
 _FREEZES: Final = 5
+#: Of a digest, as much as a reader can compare.
+_DIGITS: Final = 12
 _PLACEHOLDERS: Final = {name: name for name in (*ports.CONNECTED, ports.L2_CONSOLE)}
 
 
@@ -118,7 +120,26 @@ class _Builder:
             firmware=self.emulator.firmware,
             config=self.config,
             capabilities=found,
+            builds=self._builds(),
         )
+
+    def _builds(self) -> dict[str, str]:
+        """Digests of the files that make a world, a user's own among them."""
+        files = self.emulator.entry.manifest["files"]
+        kernel = self.guests.entry.manifest["files"][self.guests.kernel.name]["digest"]
+        ours = {
+            "build of QEMU": key_of(files),
+            "firmware": files[self.emulator.firmware.name]["digest"],
+            "kernel of L1": kernel,
+            "kernel of L2": kernel,
+        }
+        theirs = {
+            "build of QEMU": self.config.l0_qemu,
+            "kernel of L1": self.config.l1_kernel,
+            "kernel of L2": self.config.l2_kernel,
+        }
+        ours |= {name: str(_content_of(path)) for name, path in theirs.items() if path}
+        return {name: digest[:_DIGITS] for name, digest in ours.items()}
 
     def build(self, folder: Path) -> Mapping[str, Any]:
         """Boot, prepare and freeze into an empty folder."""
@@ -168,6 +189,7 @@ class _Builder:
                 notes={
                     "versions": self._versions(found, l1, l2, vmm_version),
                     "capabilities": dataclasses.asdict(found),
+                    "made_by": made_by.made_by(self.parts(found)),
                     "has": has,
                     "vmm_pid": world.vmm_pid,
                     "l1": l1,

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -47,12 +47,14 @@ class Parts:
     """What an emulator is started from.
 
     :param command: the start of its argv.
+    :param builds: digests of what cannot be told apart by a version, by what it is called.
     """
 
     command: Sequence[str]
     firmware: Path
     config: WorldConfig
     capabilities: EmulatorCapabilities
+    builds: Mapping[str, str] = field(default_factory=dict)
 
 
 class Ground(Protocol):
