@@ -15,11 +15,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from soaks import caches, endings, wedges, worlds
+from soaks import caches, endings, protocols, wedges, worlds
 from soaks.row import Result, Row, play, say
 
 ROWS: Final[dict[str, Row]] = {
-    row.name: row for room in (worlds, endings, wedges, caches) for row in room.ROWS
+    row.name: row for room in (worlds, endings, wedges, caches, protocols) for row in room.ROWS
 }
 
 

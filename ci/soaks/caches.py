@@ -7,12 +7,17 @@ import contextlib
 import os
 import shutil
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from seabus.errors import ImageError
+from seabus.errors import CloneError, ImageError
 from seabus.images.store import Entry, Store
+from seabus.world import restore
+from seabus.world.freeze import Frozen
+from seabus.world.world import Parts
 from soaks.row import Row, Trial
+from soaks.worlds import a_template
 
 _RAM: Final = 4 << 20
 _STATE: Final = 64 << 10
@@ -73,7 +78,52 @@ async def _damaged(trial: Trial) -> str:
     return f"{how} of {name} was not found: {found}"
 
 
+def _another(trial: Trial, parts: Parts) -> tuple[str, Parts]:
+    """Parts that differ in one thing, and what an error must call that."""
+    config, found = parts.config, parts.capabilities
+    what = trial.dice.choice((*_CONFIGURED, *_FOUND, *parts.builds))
+    if what in _CONFIGURED:
+        name, value = _CONFIGURED[what]
+        return what, replace(parts, config=replace(config, **{name: value}))
+    if what in _FOUND:
+        name, value = _FOUND[what]
+        return what, replace(parts, capabilities=replace(found, **{name: value}))
+    digest = f"{trial.dice.getrandbits(48):012x}"
+    return what, replace(parts, builds={**parts.builds, what: digest})
+
+
+async def _mismatched(trial: Trial) -> str:
+    """The frozen world meets another CPU, memory, QEMU, firmware or kernel than it was made by."""
+    frozen: Frozen = trial.shared
+    what, parts = _another(trial, frozen.parts)
+    try:
+        async with restore.cloned(replace(frozen, parts=parts), artefacts=trial.folder, purpose="soak"):
+            return f"another {what} was not noticed"
+    except CloneError as error:
+        if f"the {what} was" not in error.message:
+            return f"another {what}: told as {error.message}"
+    return "an emulator was started" if any(trial.folder.iterdir()) else ""
+
+
+_CONFIGURED: Final[dict[str, tuple[str, Any]]] = {
+    "CPU model": ("l0_cpu", "full"),
+    "number of CPUs": ("l1_cpus", 3),
+    "MiB of memory": ("l1_memory_mib", 3000),
+}
+_FOUND: Final[dict[str, tuple[str, Any]]] = {
+    "version of QEMU": ("version", "QEMU emulator version 9.9.9"),
+    "machine type": ("machine", "virt-9.9"),
+}
+
 ROWS: Final = (
+    Row(
+        name="mismatches",
+        promise="a template that meets other parts than made it is refused by a sentence that names them,"
+        " and no emulator is started",
+        count=200,
+        trial=_mismatched,
+        shares=a_template,
+    ),
     Row(
         name="damage",
         promise="a template with a flipped bit, a cut, or files of another generation is refused",

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
+from seabus.errors import HostError
 from seabus.images import emulator, guests
 from seabus.images.store import Store
 from soaks.row import Row, Trial, say
@@ -131,6 +132,32 @@ async def _kill_the_emulator(stage: Scene, process: asyncio.subprocess.Process, 
             return
 
 
+@contextlib.asynccontextmanager
+async def _a_stepping_clock(folder: Path) -> AsyncIterator[Path]:
+    """A library that steps the clock of the day of whoever has it preloaded."""
+    async with a_template(folder):
+        pass
+    library = folder / "clock_step.so"
+    source = Path(__file__).with_name("clock_step.c")
+    compiler = await asyncio.create_subprocess_exec("cc", "-shared", "-fPIC", "-o", library, source)
+    if await compiler.wait():
+        raise HostError("the C compiler cannot make a shared library", hint="bash ci/test installs one")
+    yield library
+
+
+async def _clock_steps(trial: Trial) -> str:
+    """A day forth or back, at any moment of a run; this computer's own clock stays as it is."""
+    by = trial.dice.choice((-86400, 86400))
+    at = time.monotonic() + trial.dice.uniform(0.2, 2.5)
+    stepped = {"LD_PRELOAD": str(trial.shared), "SOAK_STEP_AT": str(int(at * 1000)), "SOAK_STEP_BY": str(by)}
+    with scene(trial.folder, more=stepped) as stage:
+        process = await stage.start(*SEABUS, "run", "--artefacts", str(trial.folder / "run"))
+        code = await ended(process)
+        if code != 0 or "PASS" not in stage.said():
+            return f"{by:+} s: exit status {code}: {stage.said()[-400:]}"
+        return await stage.left()
+
+
 async def _worker_dies(trial: Trial) -> str:
     """Exactly the test that a killed worker was in is told as an error; every other one passes."""
     suite = trial.folder / "test_ten.py"
@@ -186,6 +213,13 @@ ROWS: Final = (
         count=60,
         trial=_starved,
         shares=a_template,
+    ),
+    Row(
+        name="clock",
+        promise="a run whose clock of the day steps by a day is judged `pass`, and leaves nothing",
+        count=20,
+        trial=_clock_steps,
+        shares=_a_stepping_clock,
     ),
     Row(
         name="workers",

@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -31,10 +31,12 @@ class Scene:
     """Where a trial's processes run: marked, with a runtime folder of their own.
 
     :param cache: another one than the user's, for trials that build or break templates.
+    :param more: of their environment.
     """
 
     folder: Path
     cache: Path | None = None
+    more: Mapping[str, str] = field(default_factory=dict)
     runtime: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -42,7 +44,7 @@ class Scene:
         self.runtime = Path(tempfile.mkdtemp(prefix="sb-"))
 
     def environment(self) -> dict[str, str]:
-        more = {_MARK: str(self.folder), "XDG_RUNTIME_DIR": str(self.runtime)}
+        more = {_MARK: str(self.folder), "XDG_RUNTIME_DIR": str(self.runtime), **self.more}
         if self.cache is not None:
             more["SEABUS_CACHE"] = str(self.cache)
         return {**os.environ, **more}
@@ -107,9 +109,11 @@ PYTEST: Final = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
 
 
 @contextlib.contextmanager
-def scene(folder: Path, *, cache: Path | None = None) -> Iterator[Scene]:
+def scene(
+    folder: Path, *, cache: Path | None = None, more: Mapping[str, str] | None = None
+) -> Iterator[Scene]:
     """A scene that is cleared at its end, whatever was left."""
-    one = Scene(folder, cache)
+    one = Scene(folder, cache, more or {})
     try:
         yield one
     finally:

@@ -50,10 +50,8 @@ async def ask(stage: Stage, command: str, arguments: Mapping[str, object]) -> An
     """
     world = stage.world
     asking = asyncio.ensure_future(world.l2_qmp.execute(command, dict(arguments)))
-    while not (await asyncio.wait([asking], timeout=1.0))[0]:
-        if not await stage.look_after_vmm():
-            asking.cancel()
-            return None
+    if not await stage.while_vmm_lives(asking):
+        return None
     try:
         answer = await asking
     except (ChannelError, DeadlineError):

@@ -380,10 +380,15 @@ class Stage:
 
     async def while_vmm_lives(self, task: asyncio.Future[Any]) -> bool:
         """Whether a task came to its end before the VMM did, which is an event then."""
-        while not (await asyncio.wait([task], timeout=_LOOK_AFTER_VMM))[0]:
-            if not await self.look_after_vmm():
-                task.cancel()
-                return False
+        try:
+            while not (await asyncio.wait([task], timeout=_LOOK_AFTER_VMM))[0]:
+                if not await self.look_after_vmm():
+                    task.cancel()
+                    return False
+        except BaseException:  # who would tell does not answer either: nobody waits for the task any more
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            raise
         return True
 
     def note_touch(self, victim: Victim, touched: Touch, op: str) -> None:
