@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import re
@@ -17,9 +18,13 @@ from seabus.machine.transcript import Transcript
 from seabus.observe import tracing
 from seabus.observe.events import Event, Kind, Level, Recorder
 from seabus.observe.last_words import ghes_fields
-from seabus.patience import STEP
+from seabus.patience import STEP, deadline
 
 _BARRIER: Final = "seabus barrier"
+#: Nanoseconds of the level's clock without a line of a record, after which it is taken to be whole: the
+#: kernel marks no end, and one CPU may print while another writes our mark. Lines 33 ms apart were seen.
+_WHOLE_AFTER_NS: Final = 500_000_000
+_HARDWARE_ERROR: Final = "[Hardware Error]"
 _WATCHED: Final = tuple(
     f" {name}: ".encode() for name in ("signal_generate", "memory_failure_event", *tracing.PROBES)
 )
@@ -48,6 +53,7 @@ class TraceWitness:
         self._exceptions: dict[int, dict[str, Any]] = {}  # by thread: vCPUs write in turn
         self._mce: dict[int, MceProbe] = {}  # by the thread that sends; its signal follows
         self._last_ns = 0
+        self._record_ns = 0  # of the last line of any record
         self._barriers = itertools.count(1)
 
     @contextlib.asynccontextmanager
@@ -65,10 +71,20 @@ class TraceWitness:
     async def caught_up(self) -> None:
         """Return once everything that had happened before the call is in the recorder.
 
-        A mark is written into the trace and awaited: order in the buffer, not time, is the proof.
+        A mark is written into the trace and awaited: order in the buffer, not time, is the proof. Only a
+        record that the kernel is still printing is given time to end.
 
-        :raises DeadlineError: the witness has fallen silent.
+        :raises DeadlineError: the witness has fallen silent, or a record does not end.
         """
+        await self._mark()
+        async with deadline(STEP, f"{self.level}'s kernel to end a record"):
+            while self._ghes.waiting:
+                await asyncio.sleep(_WHOLE_AFTER_NS / 4e9)
+                await self._mark()
+
+    # Inside
+
+    async def _mark(self) -> None:
         name = f"{_BARRIER} {next(self._barriers)}"
         await self._agent.write(tracing.MARKER, f"{name}\n".encode(), append=True)
         await self._recorder.until(
@@ -76,8 +92,6 @@ class TraceWitness:
             within=STEP,
             what=f"{self.level}'s trace to catch up",
         )
-
-    # Inside
 
     def _feed(self, data: bytes) -> None:
         *lines, self._partial = (self._partial + data).split(b"\n")
@@ -133,6 +147,8 @@ class TraceWitness:
             yield from self._read_log(line, text)
 
     def _read_log(self, line: TraceLine, text: str) -> Iterator[Event]:
+        if _HARDWARE_ERROR in text:
+            self._record_ns = line.t
         if record := self._ghes.feed(text):
             yield self._event(line, "kernel-log", "ghes", **ghes_fields(record))
         elif trouble := kernel_text.find_trouble(text):
@@ -146,9 +162,9 @@ class TraceWitness:
         """A mark: a barrier of ours, or a line of the VMM's exception log."""
         text = line.text.strip()
         if text.startswith(_BARRIER):
-            # The kernel marks no end of a record; by now nothing more of one can come.
-            for record in self._ghes.finish():
-                yield self._event(line, "kernel-log", "ghes", **ghes_fields(record))
+            if line.t - self._record_ns >= _WHOLE_AFTER_NS:
+                for record in self._ghes.finish():
+                    yield self._event(line, "kernel-log", "ghes", **ghes_fields(record))
             yield self._event(line, "seabus", "note")
         elif found := _EXCEPTION["what"].search(text):
             self._exceptions[line.pid] = {"exception": found[2], "vcpu": int(found[3])}
