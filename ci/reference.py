@@ -48,13 +48,13 @@ def links() -> str:
 
 
 def faults_of_errors() -> str:
-    """Every error class: who is at fault, and the exit code."""
+    """Every error class: who is at fault, the exit code, and what to do next."""
     lines = ["# Errors", "", "Written by `ci/reference.py` from `seabus.errors`.", ""]
-    lines += ["| error | at fault | exit | meaning |", "|---|---|---|---|"]
+    lines += ["| error | at fault | exit | meaning | what to do next |", "|---|---|---|---|---|"]
     for name, kind in vars(errors).items():
         if isinstance(kind, type) and issubclass(kind, SeabusError):
             meaning = (kind.__doc__ or "").strip().splitlines()[0]
-            lines.append(f"| `{name}` | {kind.blame} | {kind.exit_code} | {meaning} |")
+            lines.append(f"| `{name}` | {kind.blame} | {kind.exit_code} | {meaning} | {kind.advice} |")
     return "\n".join([*lines, ""])
 
 

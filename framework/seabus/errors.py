@@ -17,11 +17,14 @@
      |    +-- CapabilityError  a named capability is missing
      |    +-- ImageError       an image could not be built or is damaged
      |    +-- DiskError        no room
+     |    +-- HeldError        somebody else has the lab host
+     |    +-- LeaseLostError   a lease of a lab host is over
+     |    +-- QuarantinedError a lab host was put aside
      +-- NoVerdictError        no verdict could be reached      exit code 4
 
 Each error is one line that says what happened, and a second (:attr:`SeabusError.hint`) that says what
-to do next. ``details`` holds longer evidence (the last console lines, an argv) that the command line
-prints indented below. Nothing in the library prints or exits.
+to do next: what who raised it knows, or else its class. ``details`` holds longer evidence (the last
+console lines, an argv) that the command line prints indented below. Nothing in the library prints or exits.
 """
 
 from __future__ import annotations
@@ -33,18 +36,20 @@ class SeabusError(Exception):
     """Root of all errors of Seabus.
 
     :param message: what happened, one line.
-    :param hint: what to do next, one line.
+    :param hint: what to do next, one line; without it, what helps with errors of the class.
     :param details: titled blocks of evidence, such as the last lines of each console.
     """
 
     exit_code = 3
     #: Who is at fault, in words a report can print.
     blame = "seabus"
+    #: What to do next, where nobody knows better.
+    advice = "report it, with the folder of artefacts"
 
     def __init__(self, message: str, *, hint: str = "", details: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = hint or self.advice
         self.details: dict[str, str] = dict(details or {})
 
     def __str__(self) -> str:
@@ -56,20 +61,26 @@ class UsageError(SeabusError):
 
     exit_code = 2
     blame = "caller"
+    advice = "seabus COMMAND --help"
 
 
 class MachineError(SeabusError):
     """The emulator or a machine inside it did something it should not."""
 
     blame = "machine"
+    advice = "look at the last lines of the consoles and of emulator.log in the folder of artefacts"
 
 
 class BootError(MachineError):
     """A boot milestone was not reached before its deadline."""
 
+    advice = "seabus doctor; then look at the console's last lines"
+
 
 class ChannelError(MachineError):
     """A monitor, agent or console channel closed, or carried something that is not its protocol."""
+
+    advice = "see in the consoles and in emulator.log whether the machine died"
 
 
 class AgentError(ChannelError):
@@ -78,6 +89,8 @@ class AgentError(ChannelError):
     :param kind: the protocol's error kind (``docs/reference/agent-protocol.md``).
     :param errno: the system call's error number, where there is one.
     """
+
+    advice = "docs/reference/agent-protocol.md tells what the error's kind means"
 
     def __init__(self, message: str, *, kind: str, errno: int | None = None) -> None:
         super().__init__(message)
@@ -92,6 +105,8 @@ class ProbeError(MachineError):
     :param errno: the system call's error number, where there is one.
     """
 
+    advice = "docs/reference/kvmprobe-protocol.md tells what the error's kind means"
+
     def __init__(self, message: str, *, kind: str, errno: int | None = None, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.kind = kind
@@ -101,15 +116,20 @@ class ProbeError(MachineError):
 class DeadlineError(MachineError):
     """Something awaited did not happen in time; the message names it."""
 
+    advice = "SEABUS_PATIENCE=3 stretches all deadlines on a loaded computer; else look at the consoles"
+
 
 class CloneError(MachineError):
     """A restored world is not alive in every part; it must not be used."""
+
+    advice = "seabus image clean --templates"
 
 
 class HostError(SeabusError):
     """This computer or the lab cannot do what is needed."""
 
     blame = "host"
+    advice = "seabus doctor"
 
 
 class CapabilityError(HostError):
@@ -117,6 +137,8 @@ class CapabilityError(HostError):
 
     :param capability: its name, where it has one (:mod:`seabus.world.needs`).
     """
+
+    advice = "seabus doctor tells what this computer has"
 
     def __init__(
         self,
@@ -133,9 +155,31 @@ class CapabilityError(HostError):
 class ImageError(HostError):
     """An image could not be built, or what is in the cache is not what was built."""
 
+    advice = "seabus image clean; then seabus image build"
+
 
 class DiskError(HostError):
     """There is no room left where Seabus has to write."""
+
+    advice = "free some room, or set SEABUS_CACHE and SEABUS_ARTEFACTS"
+
+
+class HeldError(HostError):
+    """Somebody else has the lab host; the message says who."""
+
+    advice = "seabus lab who; seabus lab wait HOST"
+
+
+class LeaseLostError(HostError):
+    """A lease of a lab host is not ours any more: nothing may be broken in its name."""
+
+    advice = "seabus lab who; then acquire the host again"
+
+
+class QuarantinedError(HostError):
+    """The lab host was put aside after failing its checks."""
+
+    advice = "seabus lab show HOST; once it is mended, seabus lab repaired HOST"
 
 
 class NoVerdictError(SeabusError):
@@ -143,3 +187,4 @@ class NoVerdictError(SeabusError):
 
     exit_code = 4
     blame = "unknown"
+    advice = "look at the timeline in the folder of artefacts; pytest --seabus-keep keeps the world"

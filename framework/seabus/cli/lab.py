@@ -17,10 +17,10 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from seabus.errors import HostError, UsageError
+from seabus.errors import HeldError, HostError, UsageError
 from seabus.lab import emulated, health, inventory, keeper
 from seabus.lab.inventory import Lab
-from seabus.lab.lease import HeldError, Leases, Owner, Record
+from seabus.lab.lease import Leases, Owner, Record
 from seabus.lab.ssh import SshHost
 from seabus.report.progress import teller
 

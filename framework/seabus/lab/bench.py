@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from seabus.errors import CapabilityError, DeadlineError, HostError, SeabusError
+from seabus.errors import CapabilityError, DeadlineError, HeldError, HostError, QuarantinedError, SeabusError
 from seabus.images.guests import GuestImages
 from seabus.images.store import Say
 from seabus.lab import keeper
 from seabus.lab.inventory import Lab, LabHost
-from seabus.lab.lease import HeldError, Leases, QuarantinedError
+from seabus.lab.lease import Leases
 from seabus.lab.tenancy import Tenancy
 from seabus.lab.world import on_host
 from seabus.machine.config import WorldConfig

@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from seabus.channel.interface import Commands
-from seabus.errors import HostError
-from seabus.lab.lease import LeaseLostError
+from seabus.errors import HostError, LeaseLostError
 
 #: Of the boot: it is gone with the reboot that ends all that an earlier lease had left.
 FOLDER: Final = "/run/seabus"

@@ -13,12 +13,12 @@ from collections.abc import Iterable
 from typing import Final
 
 from seabus.channel.interface import Commands
-from seabus.errors import HostError, SeabusError
+from seabus.errors import HostError, QuarantinedError, SeabusError
 from seabus.images.store import Say
 from seabus.lab import fence, health, power
 from seabus.lab.health import Health
 from seabus.lab.inventory import LabHost
-from seabus.lab.lease import ATTEMPTS, Leases, QuarantinedError, Record
+from seabus.lab.lease import ATTEMPTS, Leases, Record
 from seabus.lab.ssh import SshHost
 from seabus.observe import tracing
 from seabus.patience import scale

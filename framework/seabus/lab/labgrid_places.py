@@ -28,9 +28,9 @@ from labgrid.remote.client import ClientSession, ServerError
 from labgrid.remote.generated import labgrid_coordinator_pb2 as wire
 from labgrid.remote.generated.labgrid_coordinator_pb2_grpc import CoordinatorStub
 
-from seabus.errors import DeadlineError, HostError
+from seabus.errors import DeadlineError, HeldError, HostError, LeaseLostError
 from seabus.lab.inventory import Lab
-from seabus.lab.lease import HeldError, LeaseLostError, Owner, Record
+from seabus.lab.lease import Owner, Record
 from seabus.patience import ANSWER, deadline, scale
 
 _T = TypeVar("_T")

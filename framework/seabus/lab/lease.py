@@ -21,24 +21,12 @@ from typing import Any, Final, Protocol, Self
 
 import psutil
 
-from seabus.errors import HostError
+from seabus.errors import HeldError, LeaseLostError, QuarantinedError
 
 #: Attempts to bring a host back before it is put aside.
 ATTEMPTS: Final = 3
 #: Environment variables in which CI systems name the job that runs.
 _JOBS: Final = ("CI_JOB_URL", "GITHUB_RUN_ID", "BUILD_URL", "CI_JOB_ID")
-
-
-class HeldError(HostError):
-    """Somebody else has the host; the message says who."""
-
-
-class LeaseLostError(HostError):
-    """A lease is not ours any more: nothing may be broken in its name."""
-
-
-class QuarantinedError(HostError):
-    """The host was put aside after failing its checks."""
 
 
 @dataclass(frozen=True, kw_only=True)

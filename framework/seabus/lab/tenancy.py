@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 from typing import Any, Final
 
-from seabus.errors import CapabilityError, HostError, SeabusError
+from seabus.errors import CapabilityError, HostError, LeaseLostError, SeabusError
 from seabus.guest import vmm
 from seabus.guest.vmm import VmmFiles
 from seabus.images.guests import GuestImages
@@ -18,7 +18,7 @@ from seabus.images.store import Say
 from seabus.lab import fence, hand_back, health
 from seabus.lab.health import Health
 from seabus.lab.inventory import Lab, LabHost
-from seabus.lab.lease import LeaseLostError, Leases
+from seabus.lab.lease import Leases
 from seabus.lab.ssh import SshHost
 from seabus.machine.config import WorldConfig
 from seabus.world import boot

@@ -60,11 +60,7 @@ async def cloned(
 
 
 async def _load(world: EmulatedWorld, state: Path) -> None:
-    try:
-        await migration.load(world.qmp, str(state), freeze.CAPABILITIES, within=CLONE)
-    except CloneError as error:
-        error.hint = error.hint or "seabus image clean --templates"
-        raise
+    await migration.load(world.qmp, str(state), freeze.CAPABILITIES, within=CLONE)
 
 
 async def _connect(world: EmulatedWorld) -> None:

@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 
 from seabus.arch.addresses import HostPhysical
-from seabus.errors import CapabilityError, HostError
+from seabus.errors import CapabilityError, HeldError, HostError, LeaseLostError, QuarantinedError
 from seabus.lab import fence, health
 from seabus.lab.embedded import EmbeddedLeases
 from seabus.lab.inventory import Lab
-from seabus.lab.lease import HeldError, LeaseLostError, QuarantinedError
 from seabus.lab.ssh import SshHost
 from tests.lab.conftest import Desk, RunningLab, run
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from seabus.errors import HostError
+from seabus.errors import HeldError, HostError, LeaseLostError, QuarantinedError
 from seabus.lab.embedded import EmbeddedLeases
 from seabus.lab.inventory import Lab, LabHost
 from seabus.lab.keeper import of
-from seabus.lab.lease import ATTEMPTS, HeldError, LeaseLostError, Leases, Owner, QuarantinedError
+from seabus.lab.lease import ATTEMPTS, Leases, Owner
 
 HOSTS = {name: LabHost(name=name, address="a", host_key="k") for name in ("h1", "h2")}
 TTL = 30.0

@@ -10,7 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from seabus.lab.lease import ATTEMPTS, HeldError, LeaseLostError, Owner, QuarantinedError, Record
+from seabus.errors import HeldError, LeaseLostError, QuarantinedError
+from seabus.lab.lease import ATTEMPTS, Owner, Record
 
 TTL = 10.0
 PEOPLE = [Owner(user=name, computer="lab", pid=100 + n, started=0.0) for n, name in enumerate("abc")]

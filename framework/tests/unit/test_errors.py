@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every public error says who is at fault and what to do next, and none is a traceback."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+
+import seabus
+from seabus import cli, errors
+from seabus.errors import AgentError, ProbeError, SeabusError
+from seabus.report.complaint import as_json
+
+# Who is at fault, and the command line's exit code (`seabus --help`).
+TABLE: Final = {
+    "SeabusError": ("seabus", 3),
+    "UsageError": ("caller", 2),
+    "MachineError": ("machine", 3),
+    "BootError": ("machine", 3),
+    "ChannelError": ("machine", 3),
+    "AgentError": ("machine", 3),
+    "ProbeError": ("machine", 3),
+    "DeadlineError": ("machine", 3),
+    "CloneError": ("machine", 3),
+    "HostError": ("host", 3),
+    "CapabilityError": ("host", 3),
+    "ImageError": ("host", 3),
+    "DiskError": ("host", 3),
+    "HeldError": ("host", 3),
+    "LeaseLostError": ("host", 3),
+    "QuarantinedError": ("host", 3),
+    "NoVerdictError": ("unknown", 4),
+}
+#: Needs what only some installations have; none defines an error.
+_EXTRAS: Final = ("seabus.tui", "seabus.interactive", "seabus.lab.labgrid_places")
+
+
+def _all(kind: type[SeabusError] = SeabusError) -> Iterator[type[SeabusError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _all(below)
+
+
+def _made(name: str, hint: str = "") -> SeabusError:
+    kind = getattr(errors, name)
+    if kind is AgentError:
+        return AgentError("it broke", kind="io")
+    if kind is ProbeError:
+        return ProbeError("it broke", kind="io", hint=hint)
+    made: SeabusError = kind("it broke", hint=hint, details={"console": "its last \x1b[31mline"})
+    return made
+
+
+def test_table_is_of_all_there_are() -> None:
+    for module in pkgutil.walk_packages(seabus.__path__, "seabus."):
+        if not module.name.startswith(_EXTRAS):
+            importlib.import_module(module.name)
+    assert {kind.__name__ for kind in _all()} == set(TABLE)
+    assert {kind.__module__ for kind in _all()} == {"seabus.errors"}
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_error(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    kind = getattr(errors, name)
+    assert (kind.blame, kind.exit_code) == TABLE[name]
+    assert kind.__doc__
+    assert name in (errors.__doc__ or "")
+    assert kind.advice
+    assert "\n" not in kind.advice
+
+    def breaks(_: argparse.Namespace) -> int:
+        raise _made(name)
+
+    monkeypatch.setattr("seabus.cli.doctor.main", breaks)
+    assert cli.main(["doctor"]) == kind.exit_code
+    told = capsys.readouterr()
+    assert not told.out
+    assert told.err.startswith(f"seabus: it broke\n  try: {kind.advice}\n")
+    assert "Traceback" not in told.err
+    assert "\x1b" not in told.err
+    assert as_json(_made(name)) | {"details": {}} == {
+        "class": name,
+        "blame": kind.blame,
+        "message": "it broke",
+        "hint": kind.advice,
+        "details": {},
+    }
+
+
+@pytest.mark.parametrize("name", [name for name in TABLE if name != "AgentError"])
+def test_who_raises_knows_better(name: str) -> None:
+    assert _made(name, hint="turn it on").hint == "turn it on"
+
+
+def test_advice_is_not_repeated() -> None:
+    """Every class has its own: what is said of all of them would help with none."""
+    advice = [kind.advice for kind in _all()]
+    assert len(set(advice)) == len(advice)
