@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fuzzing behind ``ci/fuzz``: each decoder in a process of its own, driven by what code it reaches.
+"""The fuzzing behind ``ci/fuzz``: each decoder in a process of its own, driven by what code it reaches;
+``requests`` is what the agent reads, in C, under the sanitizers.
 
 A crash, an input that takes twenty seconds, or 64 MiB of memory more than at the start ends it with
 status 1, and the input is kept.
@@ -17,19 +18,22 @@ import time
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[1]
-_TESTS = _ROOT / "framework" / "tests" / "arch"
+_TESTS = _ROOT / "framework" / "tests" / "fuzz"
 _CORPUS = _TESTS / "corpus"
 _MOST_MIB = 64
 _SECONDS_AN_INPUT = 20
 _LENGTHS = {"frame": 6144}  # a signal frame is that long
+_REQUESTS = "requests"
+_AGENT = _ROOT / "images" / "agent"
+_READERS = ("request", "json", "base64", "text", "reply", "victim_plan", "victim_order", "op")
 _KEEP = 250  # a corpus is read by people and by every test run
 
 
 def _names() -> list[str]:
     sys.path.insert(0, str(_TESTS))
-    from fuzz_targets import TARGETS
+    from targets import TARGETS
 
-    return sorted(TARGETS)
+    return sorted([*TARGETS, _REQUESTS])
 
 
 def _drive(name: str, folder: str, runs: int, seed: int) -> None:
@@ -37,8 +41,8 @@ def _drive(name: str, folder: str, runs: int, seed: int) -> None:
     import atheris
 
     sys.path.insert(0, str(_TESTS))
-    with atheris.instrument_imports(include=["seabus.arch"]):
-        from fuzz_targets import TARGETS
+    with atheris.instrument_imports(include=["seabus.arch", "seabus.channel", "seabus.guest"]):
+        from targets import TARGETS
 
     target = TARGETS[name]
     state = {"calls": 0, "start": 0}
@@ -53,23 +57,48 @@ def _drive(name: str, folder: str, runs: int, seed: int) -> None:
             if grown > _MOST_MIB:
                 raise MemoryError(f"{grown} MiB more than at the start")
 
-    words = [
+    atheris.Setup([name, *_words(name, folder, runs, seed)], one)
+    atheris.Fuzz()
+
+
+def _words(name: str, folder: str, runs: int, seed: int) -> list[str]:
+    """libFuzzer's arguments."""
+    return [
         f"-runs={runs}",
         f"-seed={seed}",
         f"-max_len={_LENGTHS.get(name, 2048)}",
         f"-timeout={_SECONDS_AN_INPUT}",
+        "-print_final_stats=1",
+        f"-artifact_prefix={folder}/",
+        folder,
+        str(_CORPUS / name),
     ]
-    words += ["-print_final_stats=1", f"-artifact_prefix={folder}/", folder]
-    atheris.Setup([name, *words, str(_CORPUS / name)], one)
-    atheris.Fuzz()
+
+
+def _requests(folder: Path) -> str:
+    """The agent's reader of requests, compiled for libFuzzer."""
+    program = folder / "requests"
+    sources = [_TESTS / "requests.c", *(_AGENT / f"{name}.c" for name in _READERS)]
+    flags = ["-g", "-O1", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"]
+    try:
+        subprocess.run(["clang", *flags, "-I", _AGENT, "-o", program, *sources], check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        sys.exit(f"seabus: {_REQUESTS} cannot be compiled: {error}\n  try: install clang and its compiler-rt")
+    return str(program)
 
 
 def _run(name: str, runs: int, seed: int) -> dict[str, object]:
     (_CORPUS / name).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f"seabus-fuzz-{name}-") as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix=f"seabus-fuzz-{name}-") as folder,
+        tempfile.TemporaryDirectory(prefix="seabus-fuzz-program-") as programs,
+    ):
+        command = [sys.executable, __file__, "--drive", name, folder, str(runs), str(seed)]
+        if name == _REQUESTS:
+            command = [_requests(Path(programs)), *_words(name, folder, runs, seed)]
         started = time.monotonic()
         child = subprocess.run(
-            [sys.executable, __file__, "--drive", name, folder, str(runs), str(seed)],
+            command,
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             text=True,

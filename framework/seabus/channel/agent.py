@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from seabus.channel import replies
 from seabus.channel.interface import CommandResult
 from seabus.errors import AgentError, ChannelError, DeadlineError
 from seabus.patience import ANSWER, deadline
@@ -25,6 +26,7 @@ OnData = Callable[[Mapping[str, Any]], None]
 
 @dataclass
 class _Pending:
+    verb: str
     reply: asyncio.Future[Mapping[str, Any]]
     on_stream: OnData | None = None
 
@@ -67,12 +69,12 @@ class Agent:
         on_stream: OnData | None = None,
         **arguments: object,
     ) -> Mapping[str, Any]:
-        """Ask and await the reply.
+        """Ask and await the reply, its bytes decoded (:mod:`seabus.channel.replies`).
 
         :param within: seconds, scaled.
         :param on_stream: called with each stream message of this request, in order.
         :raises AgentError: the agent answered with an error.
-        :raises ChannelError: the channel broke.
+        :raises ChannelError: the channel broke, or the reply is not what the verb is answered by.
         :raises DeadlineError: no reply in time.
         """
         number, pending = self._send(verb, on_stream, arguments)
@@ -90,9 +92,7 @@ class Agent:
     @contextlib.asynccontextmanager
     async def following(self, path: str, on_bytes: Callable[[bytes], None]) -> AsyncIterator[None]:
         """While the body runs, ``on_bytes`` gets what appears in a file such as ``trace_pipe``."""
-        number, pending = self._send(
-            "follow", lambda message: on_bytes(base64.b64decode(message["data"])), {"path": path}
-        )
+        number, pending = self._send("follow", lambda message: on_bytes(message["data"]), {"path": path})
         # A stream that cannot start says so in its reply, which else comes only at the end.
         pending.reply.add_done_callback(lambda reply: reply.cancelled() or reply.exception())
         try:
@@ -111,8 +111,8 @@ class Agent:
             argv=argv,
             exit=reply.get("exit"),
             signal=reply.get("signal"),
-            stdout=base64.b64decode(reply["stdout"]),
-            stderr=base64.b64decode(reply["stderr"]),
+            stdout=reply["stdout"],
+            stderr=reply["stderr"],
         )
 
     async def spawn(self, *argv: str, output: str, tied: bool = False) -> int:
@@ -129,7 +129,7 @@ class Agent:
         end = offset + most
         while True:
             reply = await self.request("read", path=path, offset=offset, length=_CHUNK)
-            part = base64.b64decode(reply["data"])
+            part = reply["data"]
             parts.append(part)
             offset += len(part)
             if reply["eof"] or not part or offset >= end:
@@ -164,7 +164,8 @@ class Agent:
             raise self._broken
         assert self._writer is not None, "connect() first"
         number = next(self._ids)
-        pending = _Pending(asyncio.get_running_loop().create_future(), on_stream)
+        shape = "exec detached" if verb == "exec" and arguments.get("detach") else verb
+        pending = _Pending(shape, asyncio.get_running_loop().create_future(), on_stream)
         self._pending[number] = pending
         line = json.dumps({"id": number, "do": verb, **arguments}, separators=(",", ":"))
         self._writer.write(line.encode() + b"\n")
@@ -192,22 +193,30 @@ class Agent:
         pending = self._pending.get(number)
         if pending is None:
             return  # an answer to a request that was given up, or of a life before the freeze
-        if "stream" in message:
-            if pending.on_stream:
-                pending.on_stream(message)
-        elif pending.reply.done():
+        if pending.reply.done():
             return
-        elif isinstance(message.get("ok"), dict):
-            pending.reply.set_result(message["ok"])
+        try:
+            told = replies.read_stream(pending.verb, message) if "stream" in message else None
+            answer = replies.read(pending.verb, message["ok"]) if "ok" in message else None
+        except ValueError as error:
+            wrong = f"{self.level}'s agent answers {pending.verb} with what is no answer: {error}"
+            pending.reply.set_exception(ChannelError(wrong))
+            return
+        if told is not None:
+            if pending.on_stream:
+                pending.on_stream(told)
+        elif answer is not None:
+            pending.reply.set_result(answer)
         else:
             pending.reply.set_exception(self._error(message.get("error")))
 
     def _error(self, error: object) -> AgentError:
         facts = error if isinstance(error, dict) else {}
+        errno = facts.get("errno")
         return AgentError(
             f"{self.level}'s agent: {facts.get('message', 'no reason given')}",
             kind=str(facts.get("kind", "protocol")),
-            errno=facts.get("errno"),
+            errno=errno if isinstance(errno, int) else None,
         )
 
     def _break(self, cause: ChannelError) -> None:

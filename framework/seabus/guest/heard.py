@@ -65,6 +65,9 @@ class Heard:
                 for told in reply["signals"]
             ),
             count=reply["count"],
-            threads=tuple(ThreadState(**thread) for thread in reply["threads"]),
+            threads=tuple(
+                ThreadState(tid=told["tid"], touching=told["touching"], accesses=told["accesses"])
+                for told in reply["threads"]
+            ),
             died=reply.get("died"),
         )

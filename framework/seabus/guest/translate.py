@@ -56,9 +56,9 @@ async def frame(agent: Agent, pid: int, address: int) -> int:
 
     :raises MachineError: the page is not present.
     """
-    page = (await agent.request("pagemap", pid=pid, address=hex(address)))["pages"][0]
-    frame = int(page["pfn"], 16)
-    if not page["present"] or frame == 0:
+    pages = (await agent.request("pagemap", pid=pid, address=hex(address)))["pages"]
+    frame = int(pages[0]["pfn"], 16) if pages and pages[0]["present"] else 0
+    if frame == 0:
         raise MachineError(
             f"{agent.level}: the page at {address:#x} of process {pid} is not present",
             hint="it must be touched first, and the agent needs the right to read page frames",

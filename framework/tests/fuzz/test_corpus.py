@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 
 
 def targets() -> dict[str, Callable[[bytes], None]]:
-    spec = importlib.util.spec_from_file_location("fuzz_targets", HERE / "fuzz_targets.py")
+    spec = importlib.util.spec_from_file_location("targets", HERE / "targets.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

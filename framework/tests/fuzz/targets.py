@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the decoders promise for any bytes whatever, as functions that raise where a promise is broken.
+"""What the decoders and the agent's client promise for any bytes whatever, as functions that raise where a
+promise is broken.
 
 ``ci/fuzz`` drives them by coverage; ``test_corpus.py`` runs the inputs that it kept.
 """
 
 from __future__ import annotations
 
+import asyncio
+import atexit
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from seabus.arch import linux_lines
+from seabus.arch.addresses import GuestVirtual
 from seabus.arch.cper import StatusBlock, decode_record, describe, remarks
 from seabus.arch.esr import decode_esr
 from seabus.arch.hest import decode_hest
@@ -20,6 +24,10 @@ from seabus.arch.siginfo import decode_siginfo
 from seabus.arch.signal_frame import decode_signal_frame
 from seabus.arch.signalfd import decode_signalfd_siginfo
 from seabus.arch.trace import TraceLine, parse_trace_event, parse_trace_line
+from seabus.channel.agent import Agent
+from seabus.errors import SeabusError
+from seabus.guest.translate import frame as frame_of
+from seabus.guest.victim import Victim
 
 
 def esr(data: bytes) -> None:
@@ -88,6 +96,63 @@ def frame(data: bytes) -> None:
         decode_signalfd_siginfo(data)
 
 
+async def _follow(agent: Agent) -> None:
+    followed: list[bytes] = []
+    async with agent.following("/trace_pipe", followed.append):
+        await asyncio.sleep(0)
+    b"".join(followed)
+
+
+def _a_victim(agent: Agent) -> Victim:
+    return Victim(agent=agent, handle=1, pid=1, tid=1, address=GuestVirtual(1 << 40), length=4096)
+
+
+#: What is asked, by the first byte of an input; its other bytes are what the agent says to that.
+_ASKED: Final[tuple[Callable[[Agent], Awaitable[object]], ...]] = (
+    lambda agent: agent.request("hello"),
+    lambda agent: agent.request("clock"),
+    lambda agent: agent.request("tick", on_stream=lambda message: message["cpu"] + 1),
+    lambda agent: agent.run("true"),
+    lambda agent: agent.spawn("true", output="/dev/null"),
+    lambda agent: agent.request("alive", pid=1),
+    lambda agent: agent.request("threads", pid=1),
+    lambda agent: agent.read("/proc/version"),
+    lambda agent: agent.write("/tmp/file", b"content"),
+    lambda agent: frame_of(agent, 1, 1 << 40),
+    lambda agent: Victim.make(agent),
+    lambda agent: _a_victim(agent).touch(),
+    lambda agent: _a_victim(agent).signals(),
+    _follow,
+)
+_RUNNER: Final = asyncio.Runner()  # one for all: a loop takes longer to make than an input takes
+atexit.register(_RUNNER.close)
+
+
+class _Nowhere:
+    """Takes what is written."""
+
+    def write(self, data: bytes) -> None:
+        pass
+
+
+def replies(data: bytes) -> None:
+    """Whoever asks an agent gets an answer of the verb's shape, or an error that says what is wrong."""
+
+    async def ask() -> None:
+        reader = asyncio.StreamReader(limit=1 << 20)
+        agent = Agent("L2", _reader=reader, _writer=_Nowhere())  # type: ignore[arg-type]
+        asking = asyncio.ensure_future(_ASKED[data[0] % len(_ASKED)](agent))
+        await asyncio.sleep(0)
+        reader.feed_data(data[1:])
+        reader.feed_eof()
+        await agent._read()
+        with contextlib.suppress(SeabusError):
+            await asking
+
+    if data:
+        _RUNNER.run(ask())
+
+
 TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "esr": esr,
     "cper": cper,
@@ -95,4 +160,5 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "log": log,
     "trace": trace,
     "frame": frame,
+    "replies": replies,
 }
