@@ -17,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import measured
+
 _ROOT = Path(__file__).resolve().parents[1]
 _TESTS = _ROOT / "framework" / "tests" / "fuzz"
 _CORPUS = _TESTS / "corpus"
@@ -147,6 +149,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=1_000_000, help="inputs a target [1000000]")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--record", action="store_true", help="keep what came of it for docs/SPEC.md")
     parser.add_argument("target", nargs="*", help=", ".join(names))
     options = parser.parse_args()
     if unknown := set(options.target) - set(names):
@@ -156,6 +159,8 @@ def main() -> int:
         print(f"[fuzz] {name}: {options.runs} inputs", file=sys.stderr, flush=True)
         found[name] = _run(name, options.runs, options.seed)
         print(f"[fuzz] {name}: {found[name]}", file=sys.stderr, flush=True)
+        if options.record:
+            measured.keep("fuzz", name, {**found[name], "seed": options.seed})
     text = json.dumps(found, indent=1)
     print(text)
     if options.json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import statistics
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from seabus.lab.tenancy import Tenancy
 from seabus.lab.world import LabWorld, on_host
 from seabus.machine.config import WorldConfig
 from seabus.scenarios import consumed_page
+from seabus.world import restore, template
 
 
 def lab_connect_s(folder: Path) -> list[float]:
@@ -104,6 +106,23 @@ def lab_fault_to_verdict_s(folder: Path) -> list[float]:
                         raise RuntimeError(f"a fault ended in {outcome.judgement}: {folder}")
                     found.append(outcome.seconds["fault_to_verdict"])
         return found
+
+    return asyncio.run(play())
+
+
+def lab_over_emulated(folder: Path) -> list[float]:
+    """Median over SSH divided by the median of a clone beside it, of ten faults each, in turn."""
+    frozen = template.ensure(WorldConfig(), store=Store(), artefacts=folder, say=lambda _: None)
+
+    async def play() -> list[float]:
+        found: dict[str, list[float]] = {"lab": [], "clone": []}
+        async with _tenancy(folder) as tenancy:
+            for _ in range(10):
+                async with _world(tenancy, folder) as world:
+                    found["lab"].append((await consumed_page.run(world)).seconds["fault_to_verdict"])
+                async with restore.cloned(frozen, artefacts=folder, purpose="bench") as clone:
+                    found["clone"].append((await consumed_page.run(clone)).seconds["fault_to_verdict"])
+        return [statistics.median(found["lab"]) / statistics.median(found["clone"])]
 
     return asyncio.run(play())
 

@@ -15,6 +15,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
+import measured
+
 from soaks import caches, endings, protocols, wedges, worlds
 from soaks.row import Result, Row, play, say
 
@@ -33,6 +35,7 @@ def main() -> int:
     parser.add_argument("--replay", metavar="ROW:NUMBER", help="one trial again, with the --seed it had")
     parser.add_argument("--list", action="store_true", help="show the rows, and run none")
     parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--record", action="store_true", help="keep what came of it for docs/SPEC.md")
     options = parser.parse_args()
     if unknown := [name for name in options.rows if name not in ROWS]:
         parser.error(f"no row {', '.join(unknown)}; there are {', '.join(ROWS)}")
@@ -63,7 +66,12 @@ async def _play(options: argparse.Namespace) -> list[Result]:
     for name in options.rows or ROWS:
         row = ROWS[name]
         count = max(1, round(row.count * options.scale))
-        results.append(await play(row, numbers=list(range(count)), seed=options.seed))
+        result = await play(row, numbers=list(range(count)), seed=options.seed)
+        results.append(result)
+        if options.record:
+            broken = [one["why"] for one in result.broken]
+            facts = {"n": result.trials, "broken": broken, "seconds": result.seconds, "seed": options.seed}
+            measured.keep("rows", name, facts)
     return results
 
 

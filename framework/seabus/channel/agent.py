@@ -61,6 +61,11 @@ class Agent:
         self._task = asyncio.create_task(self._read(), name=f"{self.level} agent")
         self._writer.write(b"\n")  # ends whatever a predecessor left half-sent
 
+    @property
+    def connected(self) -> bool:
+        """Whether there is a channel, as far as is known."""
+        return self._writer is not None and self._broken is None
+
     async def request(
         self,
         verb: str,

@@ -14,7 +14,7 @@ from seabus.arch.addresses import HostPhysical
 from seabus.channel.agent import Agent
 from seabus.channel.qga import Qga
 from seabus.channel.qmp import Qmp
-from seabus.errors import SeabusError
+from seabus.errors import DeadlineError, SeabusError
 from seabus.faults.einj import Einj
 from seabus.faults.fault import Fault
 from seabus.faults.poison import HardOffline
@@ -25,7 +25,8 @@ from seabus.lab.tenancy import Tenancy
 from seabus.machine.config import WorldConfig
 from seabus.observe import tracing
 from seabus.patience import ANSWER, deadline
-from seabus.world import bring
+from seabus.world import bring, standstill
+from seabus.world.standstill import PATIENCE, Standstill, answers
 from seabus.world.world import World
 
 _FAILURE: Final = re.compile(rb"memory_failure_event: pfn=(0x[0-9a-f]+) ")
@@ -45,6 +46,12 @@ class LabWorld(World):
         if "einj" in self.tenancy.host.faults and "einj" in self.tenancy.health.has:
             return Einj(address=address)
         return HardOffline(address=address)
+
+    async def ground(self) -> Standstill | None:
+        name = self.tenancy.host.name
+        if not await answers(self.process.run("true", within=PATIENCE)):
+            return Standstill(f"lab host {name}", "it does not answer over SSH", held=False)
+        return None
 
     async def permit(self, kind: str, pfn: int | None = None) -> None:
         await self.tenancy.permit(kind, pfn)
@@ -104,6 +111,8 @@ async def on_host(
             )
             yield world
         except SeabusError as error:
+            if isinstance(error, DeadlineError):
+                await standstill.blame(world, error)
             explained = world.explain(error)
             if explained is error:
                 raise

@@ -24,7 +24,7 @@ from typing import Any, Protocol, TypeVar
 from seabus.arch.addresses import GuestPhysical, GuestVirtual, HostPhysical
 from seabus.channel.agent import Agent
 from seabus.channel.interface import CommandResult
-from seabus.errors import MachineError, NoVerdictError, UsageError
+from seabus.errors import DeadlineError, MachineError, NoVerdictError, UsageError
 from seabus.faults.deed import Deed
 from seabus.faults.fault import Fault, Receipt
 from seabus.guest.blocks import Block, own_blocks
@@ -42,7 +42,7 @@ from seabus.session.bystanding import Program
 from seabus.session.outcome import Outcome
 from seabus.session.stage import Stage
 from seabus.session.vmm import SessionVmm
-from seabus.world import restore
+from seabus.world import restore, standstill
 from seabus.world.freeze import Frozen
 from seabus.world.world import World
 
@@ -257,7 +257,11 @@ class Session:
 
     def run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         """Await something in the session's loop, for what has no method here."""
-        return self._runner.run(coroutine)
+        try:
+            return self._runner.run(coroutine)
+        except DeadlineError as error:
+            self._runner.run(standstill.blame(self.world, error))
+            raise
 
     def _judge(self, expectations: Iterable[Expectation]) -> Outcome:
         __tracebackhide__ = True

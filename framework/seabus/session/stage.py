@@ -35,7 +35,7 @@ from seabus.patience import STEP, deadline
 from seabus.session import accounts
 from seabus.session.outcome import Outcome
 from seabus.session.vmm_watch import VmmWatch
-from seabus.world import needs
+from seabus.world import needs, standstill
 from seabus.world.world import World
 
 #: Advice that makes a page of the kernel that gets it unusable.
@@ -371,7 +371,10 @@ class Stage:
         touching = asyncio.ensure_future(victim.touch(**access))
         if not await self.while_vmm_lives(touching):
             return None
-        if isinstance(touching.exception(), DeadlineError):
+        if isinstance(late := touching.exception(), DeadlineError):
+            if (still := await standstill.of(self.world)) and still.held:
+                await standstill.blame(self.world, late)
+                raise late
             self._silent(level)
             return None
         touched = await touching

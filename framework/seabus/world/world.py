@@ -31,6 +31,8 @@ from seabus.machine.keeper import Beside
 from seabus.machine.ports import Sockets
 from seabus.machine.process import EmulatorProcess
 from seabus.machine.run_folder import RunFolder, reap
+from seabus.world import standstill
+from seabus.world.standstill import Standstill
 
 if TYPE_CHECKING:
     from seabus.arch.addresses import HostPhysical
@@ -105,6 +107,15 @@ class World:
             capability="firmware-record",
         )
 
+    @property
+    def ground_qga(self) -> Qga | None:
+        """QEMU's guest agent in the host, where the host is an emulated machine."""
+        return None
+
+    async def ground(self) -> Standstill | None:
+        """What the host stands on, or the host as a whole, if that stands still."""
+        return None
+
     def fault_at(self, address: HostPhysical) -> Fault:
         """The usual way to break a page of this world's host: what comes nearest to a memory error."""
         raise NotImplementedError
@@ -158,6 +169,16 @@ class EmulatedWorld(World):
 
     def firmware(self) -> Qmp:
         return self.qmp
+
+    @property
+    def ground_qga(self) -> Qga | None:
+        return self.l1_qga
+
+    async def ground(self) -> Standstill | None:
+        with contextlib.suppress(psutil.Error):
+            if psutil.Process(self.process.pid).status() == psutil.STATUS_STOPPED:
+                return Standstill("L0", f"its emulator, process {self.process.pid}, is stopped", held=True)
+        return await standstill.paused("L1", self.qmp, "L0", "its monitor")
 
     async def keep(self, seconds: float, *, beside: Beside | None = None) -> None:
         """Leave the emulator running when this world is closed, for so long at most.
@@ -242,6 +263,8 @@ async def emulated(
             await world.qmp.connect(sockets.ours[MONITOR])
             yield world
         except SeabusError as error:
+            if isinstance(error, DeadlineError):
+                await standstill.blame(world, error)
             if isinstance(error, ChannelError | DeadlineError):
                 # A channel closes a moment before its process is reaped.
                 with contextlib.suppress(TimeoutError):
