@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: E402 - what is imported lies in folders that are no packages
+"""Writes docs/SPEC.md of the promises in the code, and of docs/measured.json: ``python ci/spec.py``.
+
+A test compares.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+ROOT: Final = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "ci"), str(ROOT / "framework" / "tests" / "fuzz")]
+
+import measured
+from benchmarks import BENCHMARKS, Benchmark
+from soaks.__main__ import ROWS
+from soaks.row import Row
+from targets import TARGETS
+
+FILE: Final = ROOT / "docs" / "SPEC.md"
+INPUTS: Final = 1_000_000
+#: libFuzzer drives the agent's own reader; it is no function of Python's.
+_READERS: Final = {
+    "requests": "a line of any bytes gets one answer, which is JSON, from the agent's reader (C)"
+}
+#: Zero in n trials: the rate is below this over n with a certainty of 95 %.
+_RULE_OF_THREE: Final = 3
+_NEVER: Final = "not run yet"
+
+#: What is no figure: the rule, and the tests that would fail without it.
+RULES: Final = (
+    (
+        "A `pass` is a receipt, every expected event once, with its values, in order, and nothing else",
+        ("framework/tests/unit/test_judge.py",),
+    ),
+    (
+        "What is expected is checked: with any one field wrong a scenario does not pass (`--seabus-mutate`)",
+        ("framework/tests/plugin/test_control.py::test_mutation_finds_a_field_that_is_not_checked",),
+    ),
+    (
+        "Without its injection no scenario passes (`ci/test` runs all of them so)",
+        (
+            "framework/tests/plugin/test_control.py::"
+            "test_the_negative_control_finds_a_scenario_that_cannot_fail",
+            "framework/tests/emulated/test_main_job.py::test_negative_control",
+        ),
+    ),
+    (
+        "Each verdict has an outcome and an exit code of its own",
+        ("framework/tests/plugin/test_outcomes.py::test_each_verdict_is_told_apart",),
+    ),
+    (
+        "Every error says who is at fault and what to do next, and is no traceback",
+        ("framework/tests/unit/test_errors.py",),
+    ),
+    (
+        "No test writes to the kernel it runs on: whatever would is refused, in every worker",
+        ("framework/tests/unit/test_hands_off.py",),
+    ),
+    (
+        "A real host is broken only by its lab file, by a lease that is ours, in the boot that was armed;"
+        " never the one we sit at",
+        (
+            "framework/tests/lab/test_tenancy.py::test_only_what_the_lab_file_allows",
+            "framework/tests/lab/test_tenancy.py::test_a_lease_that_was_taken_away_breaks_nothing",
+            "framework/tests/lab/test_tenancy.py::test_no_host_is_the_one_we_sit_at",
+        ),
+    ),
+    (
+        "Two clones share no random bytes; one that rebooted, or has a dead timer, is refused",
+        (
+            "framework/tests/emulated/test_world.py::test_two_clones_share_nothing",
+            "framework/tests/unit/test_liveness.py",
+        ),
+    ),
+    (
+        "A frozen world is refused by anything but what made it, by a sentence that names the difference",
+        ("framework/tests/unit/test_made_by.py",),
+    ),
+    (
+        "A run can be played again from its folder: `seabus replay` tells whether the story is the same",
+        ("framework/tests/emulated/test_replay.py",),
+    ),
+    (
+        "A page of 500 runs has at most 5 MB, and is there in 2 s",
+        ("framework/tests/report/test_in_chromium.py::test_five_hundred_runs_are_there_at_once",),
+    ),
+)
+
+
+def page() -> str:
+    """All of it."""
+    known = measured.load()
+    rows, figures, fuzz = (known.get(kind, {}) for kind in ("rows", "figures", "fuzz"))
+    below = [
+        *_rows_below(rows),
+        *(_figure_below(one, figures.get(one.name)) for one in BENCHMARKS),
+        *(_fuzz_below(name, fuzz.get(name)) for name in _targets()),
+    ]
+    return "\n".join(
+        [
+            *_HEAD,
+            "## Below the promise",
+            "",
+            *([f"- {line}" for line in below if line] or ["Nothing."]),
+            "",
+            "## What must always hold, or never happen",
+            "",
+            "`ci/soak ROW` runs a row, `ci/soak --seed N --replay ROW:TRIAL` one trial of it again; a few",
+            "trials of each run in `ci/test` (`framework/tests/emulated/test_promises.py`). *At most*: the",
+            "share of broken trials that so many without one leave possible, with a certainty of 95 %.",
+            "",
+            "| row | promise | trials | run | broken | at most | when, where |",
+            "|---|---|---|---|---|---|---|",
+            *(_row(row, rows.get(row.name)) for row in ROWS.values()),
+            "",
+            "## How fast, and how small",
+            "",
+            "`ci/bench NAME` measures; never a test. The promise is of the median.",
+            "",
+            "| name | what | promise | median | p95 | n | when, where |",
+            "|---|---|---|---|---|---|---|",
+            *(_figure(one, figures.get(one.name)) for one in BENCHMARKS),
+            "",
+            "## Any bytes",
+            "",
+            f"`ci/fuzz TARGET`, by coverage, {INPUTS:,} inputs each: no crash, no hang of 20 s, no 64 MiB more",
+            "than at the start. Every run of the tests reads again what was kept (`framework/tests/fuzz`).",
+            "",
+            "| target | promise | inputs | seconds | broken | when, where |",
+            "|---|---|---|---|---|---|",
+            *(_fuzz(name, what, fuzz.get(name)) for name, what in _targets().items()),
+            "",
+            "## Rules",
+            "",
+            "| rule | fails without it |",
+            "|---|---|",
+            *(f"| {rule} | {', '.join(f'`{test}`' for test in tests)} |" for rule, tests in RULES),
+            "",
+        ]
+    )
+
+
+_HEAD: Final = (
+    "# What Seabus promises, and what was measured",
+    "",
+    "Written by `ci/spec.py` from the rows of `ci/soak`, the benchmarks of `ci/bench`, the targets of",
+    "`ci/fuzz`, and `docs/measured.json`, which these three write with `--record`. Figures of shared",
+    "machines are noisy.",
+    "",
+)
+
+
+def _targets() -> dict[str, str]:
+    told = {name: " ".join((target.__doc__ or "").split()) for name, target in TARGETS.items()}
+    return {**told, **_READERS}
+
+
+def _where(run: Mapping[str, Any]) -> str:
+    seed = f", seed {run['seed']}" if "seed" in run else ""
+    return f"{run['date']}, {run['machine']}{seed}"
+
+
+def _rows_below(runs: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    for row in ROWS.values():
+        run = runs.get(row.name)
+        if run is None:
+            yield f"`{row.name}`: {_NEVER}"
+        elif run["broken"]:
+            yield f"`{row.name}`: {len(run['broken'])} of {run['n']} broken: {'; '.join(run['broken'])}"
+        elif run["n"] < row.count:
+            yield f"`{row.name}`: {run['n']} of {row.count} trials were run, 0 broken"
+
+
+def _row(row: Row, run: Mapping[str, Any] | None) -> str:
+    if run is None:
+        return f"| `{row.name}` | {row.promise} | {row.count} | - | - | - | {_NEVER} |"
+    broken = len(run["broken"])
+    bound = "-" if broken else f"{100 * min(1, _RULE_OF_THREE / run['n']):.2g} %"
+    return f"| `{row.name}` | {row.promise} | {row.count} | {run['n']} | {broken} | {bound} | {_where(run)} |"
+
+
+def _promise(one: Benchmark) -> str:
+    return f"{'at least' if one.least else 'at most'} {one.limit:g}"
+
+
+def _figure_below(one: Benchmark, run: Mapping[str, Any] | None) -> str:
+    if run is None:
+        return f"`{one.name}`: {_NEVER}"
+    kept = run["median"] >= one.limit if one.least else run["median"] <= one.limit
+    return "" if kept else f"`{one.name}`: the median is {run['median']:g}, promised is {_promise(one)}"
+
+
+def _figure(one: Benchmark, run: Mapping[str, Any] | None) -> str:
+    if run is None:
+        return f"| `{one.name}` | {one.what} | {_promise(one)} | - | - | - | {_NEVER} |"
+    figures = f"{run['median']:g} | {run['p95']:g} | {run['n']}"
+    return f"| `{one.name}` | {one.what} | {_promise(one)} | {figures} | {_where(run)} |"
+
+
+def _fuzz_below(name: str, run: Mapping[str, Any] | None) -> str:
+    if run is None:
+        return f"`{name}`: {_NEVER}"
+    if not run["ok"]:
+        return f"`{name}`: an input breaks it"
+    return (
+        "" if run["runs"] >= INPUTS else f"`{name}`: {run['runs']:,} of {INPUTS:,} inputs were run, 0 broken"
+    )
+
+
+def _fuzz(name: str, what: str, run: Mapping[str, Any] | None) -> str:
+    if run is None:
+        return f"| `{name}` | {what} | - | - | - | {_NEVER} |"
+    broken = len(run["found"]) if not run["ok"] else 0
+    return f"| `{name}` | {what} | {run['runs']:,} | {run['seconds']:g} | {broken} | {_where(run)} |"
+
+
+if __name__ == "__main__":
+    FILE.write_text(page())
