@@ -107,10 +107,11 @@ _NOISE: Final = (
     r"s=$(printf '\033[31mkernel: PASS \033]0;title\007\r\n\377\376\300##[error]\033[2J'); i=0;"
     r' while [ $i -lt {lines} ]; do echo "$s$s$s$s$s$s$s$s$s$s$s$s$s$s$s$s"; i=$((i+1)); done >/dev/console'
 )
-LINES = 13_200  # of 800 bytes: a little over 10 MiB
+LINES = 14_000  # a little over 10 MiB
+_LINE: Final = 754  # bytes
 #: What the two UARTs must have passed on. L1's takes 100 kB/s; L2's is emulated twice, and takes 0.3 kB/s:
 #: its burst lasts as long as L1's, and is cut off then.
-_AT_LEAST: Final = {"console-l1.log": LINES * 800, "console-l2.log": 1000}
+_AT_LEAST: Final = {"console-l1.log": LINES * _LINE, "console-l2.log": 1000}
 #: As the emulator is limited to (seabus.world.world): beyond it nothing is written any more.
 _CAP: Final = 64 << 20
 _BURST_S: Final = 600.0
@@ -128,7 +129,7 @@ async def _loud(trial: Trial) -> str:
                 await asyncio.sleep(1)
     for name, least in _AT_LEAST.items():
         log = (trial.folder / name).read_bytes()
-        if not min(least, LINES * 800) <= len(log) <= _CAP:
+        if not min(least, LINES * _LINE) <= len(log) <= _CAP:
             return f"{name} has {len(log)} bytes"
         shown = printable(log[-100_000:].decode(errors="backslashreplace"))
         if wild := {one for one in shown if not one.isprintable()} - {"\n", "\t"}:

@@ -27,6 +27,10 @@ from soaks.row import Row, Trial, say
 #: A timer that was lost in the restore shows only after a while.
 _IDLE_S: Final = (0.0, 0.2, 1.0, 3.0)
 _MORE_MIB: Final = 5.0
+#: Clones one after the other, and rewinds at one prompt; the first ten fill caches, and are not counted.
+CLONES = 60
+REWINDS = 100
+_FIRST: Final = 10
 
 
 @contextlib.asynccontextmanager
@@ -107,14 +111,14 @@ def _held() -> dict[str, float]:
 
 
 async def _generation(trial: Trial) -> str:
-    """Fifty clones one after the other; the first few fill caches, and are not counted."""
+    """Clones one after the other."""
     before: dict[str, float] = {}
-    for number in range(60):
+    for number in range(CLONES):
         folder = trial.folder / str(number)
         folder.mkdir()
         async with restore.cloned(trial.shared, artefacts=folder, purpose="soak"):
             pass
-        if number == 9:
+        if number == _FIRST - 1:
             before = _held()
     after = _held()
     grown = {name: after[name] - before[name] for name in after if after[name] > before[name]}
@@ -124,9 +128,9 @@ async def _generation(trial: Trial) -> str:
 
 
 async def _rewound(trial: Trial) -> str:
-    """A hundred faults at one prompt, each followed by a rewind; the first ten fill caches."""
+    """Faults at one prompt, each followed by a rewind."""
     script = trial.folder / "rewinds.py"
-    script.write_text(_REWINDS.format(more=_MORE_MIB))
+    script.write_text(_SCRIPT.format(more=_MORE_MIB, count=REWINDS, first=_FIRST - 1))
     with script.open("rb") as stdin:
         shell = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "seabus", "shell", "--quiet"),
@@ -138,10 +142,10 @@ async def _rewound(trial: Trial) -> str:
     return "" if shell.returncode == 0 else said.decode(errors="replace")[-500:]
 
 
-_REWINDS: Final = """
+_SCRIPT: Final = """
 import gc, psutil
 me, held = psutil.Process(), []
-for number in range(100):
+for number in range({count}):
     v = victim()
     inject(MemoryRecord(address=v.page.host_physical))
     world.until("L1", "memory_failure")
@@ -149,8 +153,8 @@ for number in range(100):
     world.rewind()
     gc.collect()
     held.append((me.memory_full_info().uss >> 20, me.num_fds()))
-assert held[-1][0] - held[9][0] <= {more}, held
-assert held[-1][1] <= held[9][1], held
+assert held[-1][0] - held[{first}][0] <= {more}, held
+assert held[-1][1] <= held[{first}][1], held
 """
 
 ROWS: Final = (

@@ -43,10 +43,15 @@ def running() -> Path:
     Not under the home folder: a unix socket's path has room for 107 bytes, and a home may be long
     or on a network file system.
     """
-    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    usable = Path(runtime).is_dir() and 0 < len(os.fsencode(runtime)) <= _LONGEST
-    base = Path(runtime) if usable else Path(tempfile.gettempdir())
-    folder = base / f"seabus-{os.getuid()}"
+    places = [os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir(), "/tmp"]
+    short = [place for place in places if 0 < len(os.fsencode(place)) <= _LONGEST]
+    base = next((place for place in short if os.access(place, os.R_OK | os.W_OK | os.X_OK)), None)
+    if base is None:
+        raise HostError(
+            "there is no folder for sockets whose path is short enough",
+            hint=f"set XDG_RUNTIME_DIR to a folder of yours of at most {_LONGEST} bytes",
+        )
+    folder = Path(base) / f"seabus-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     _must_be_private(folder)
     return folder

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from seabus import folders
 from seabus.errors import HostError
 from seabus.machine import run_folder
 
@@ -91,3 +92,16 @@ def test_a_runtime_folder_with_a_long_name_is_left_alone(
         assert not folder.path.is_relative_to(long)
         assert len(str(folder.path / "console.sock")) < 108
     assert not list(long.iterdir())
+
+
+def test_a_path_that_is_too_long_for_sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = tmp_path / ("d" * 60)
+    deep.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(deep))
+    monkeypatch.setenv("TMPDIR", str(deep))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    assert not folders.running().is_relative_to(deep)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(HostError, match="no folder for sockets") as caught:
+        folders.running()
+    assert "XDG_RUNTIME_DIR" in caught.value.hint
