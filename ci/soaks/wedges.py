@@ -111,7 +111,7 @@ LINES = 14_000  # a little over 10 MiB
 _LINE: Final = 754  # bytes
 #: What the two UARTs must have passed on. L1's takes 100 kB/s; L2's is emulated twice, and takes 0.3 kB/s:
 #: its burst lasts as long as L1's, and is cut off then.
-_AT_LEAST: Final = {"console-l1.log": LINES * _LINE, "console-l2.log": 1000}
+_AT_LEAST: Final = {"console-l1.log": LINES * _LINE, "console-l2.log": 100}
 #: As the emulator is limited to (seabus.world.world): beyond it nothing is written any more.
 _CAP: Final = 64 << 20
 _BURST_S: Final = 600.0
