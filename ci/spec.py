@@ -178,10 +178,10 @@ def _rows_below(runs: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 
 def _row(row: Row, run: Mapping[str, Any] | None) -> str:
     if run is None:
-        return f"| `{row.name}` | {row.promise} | {row.count} | - | - | - | {_NEVER} |"
+        return f"| `{row.name}` | {row.promise} | {row.times} | - | - | - | {_NEVER} |"
     broken = len(run["broken"])
     bound = "-" if broken else f"{100 * min(1, _RULE_OF_THREE / run['n']):.2g} %"
-    return f"| `{row.name}` | {row.promise} | {row.count} | {run['n']} | {broken} | {bound} | {_where(run)} |"
+    return f"| `{row.name}` | {row.promise} | {row.times} | {run['n']} | {broken} | {bound} | {_where(run)} |"
 
 
 def _promise(one: Benchmark) -> str:

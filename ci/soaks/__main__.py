@@ -6,22 +6,24 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import os
 import platform
 import random
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import measured
 
-from soaks import caches, endings, protocols, wedges, worlds
+from soaks import caches, endings, protocols, suites, wedges, worlds
 from soaks.row import Result, Row, play, say
 
 ROWS: Final[dict[str, Row]] = {
-    row.name: row for room in (worlds, endings, wedges, caches, protocols) for row in room.ROWS
+    row.name: row for room in (worlds, suites, endings, wedges, caches, protocols) for row in room.ROWS
 }
 
 
@@ -33,6 +35,10 @@ def main() -> int:
     parser.add_argument("--scale", type=float, default=1.0, help="of the number of trials [1]")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 31))
     parser.add_argument("--replay", metavar="ROW:NUMBER", help="one trial again, with the --seed it had")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no trial of a row after that")
+    parser.add_argument(
+        "--more", action="store_true", help="go on where the run that is kept for docs/SPEC.md has ended"
+    )
     parser.add_argument("--list", action="store_true", help="show the rows, and run none")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--record", action="store_true", help="keep what came of it for docs/SPEC.md")
@@ -41,7 +47,7 @@ def main() -> int:
         parser.error(f"no row {', '.join(unknown)}; there are {', '.join(ROWS)}")
     if options.list:
         for row in ROWS.values():
-            print(f"{row.name:14} {row.count:5}  {row.promise}")
+            print(f"{row.name:14} {row.times:>8}  {row.promise}")
         return 0
     say(f"seed {options.seed}")
     results = asyncio.run(_play(options))
@@ -64,15 +70,29 @@ async def _play(options: argparse.Namespace) -> list[Result]:
         return [await play(ROWS[name], numbers=[int(number)], seed=options.seed)]
     results = []
     for name in options.rows or ROWS:
-        row = ROWS[name]
+        row, seed = ROWS[name], options.seed
         count = max(1, round(row.count * options.scale))
-        result = await play(row, numbers=list(range(count)), seed=options.seed)
+        before = measured.load().get("rows", {}).get(name) if options.more else None
+        if before:
+            seed = before["seed"]
+            say(f"{name}: from trial {before['n']} on, seed {seed}")
+        numbers = range(before["n"] if before else 0, count)
+        result = await play(row, numbers=numbers, seed=seed, minutes=options.minutes)
         results.append(result)
-        if options.record:
-            broken = [one["why"] for one in result.broken]
-            facts = {"n": result.trials, "broken": broken, "seconds": result.seconds, "seed": options.seed}
-            measured.keep("rows", name, facts)
+        if options.record and result.trials:
+            measured.keep("rows", name, _with(before, result, seed))
     return results
+
+
+def _with(before: Mapping[str, Any] | None, result: Result, seed: int) -> dict[str, Any]:
+    """What is kept of a run, and of the one it went on with."""
+    before = before or {"n": 0, "broken": [], "seconds": 0.0}
+    return {
+        "n": before["n"] + result.trials,
+        "broken": [*before["broken"], *(one["why"] for one in result.broken)],
+        "seconds": round(before["seconds"] + result.seconds, 1),
+        "seed": seed,
+    }
 
 
 if __name__ == "__main__":

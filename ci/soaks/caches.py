@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +15,6 @@ from seabus.errors import CloneError, ImageError
 from seabus.images.store import Entry, Store
 from seabus.world import restore
 from seabus.world.freeze import Frozen
-from seabus.world.world import Parts
 from soaks.row import Row, Trial
 from soaks.worlds import a_template
 
@@ -53,7 +52,7 @@ async def _damaged(trial: Trial) -> str:
     path = root / entry.path.name / name
     before = path.stat()
     path.chmod(0o600)
-    how = trial.dice.choice(("flip", "cut", "swap", "generation"))
+    how = trial.kind
     match how:
         case "flip":
             at = trial.dice.randrange(before.st_size)
@@ -78,56 +77,63 @@ async def _damaged(trial: Trial) -> str:
     return f"{how} of {name} was not found: {found}"
 
 
-def _another(trial: Trial, parts: Parts) -> tuple[str, Parts]:
-    """Parts that differ in one thing, and what an error must call that."""
-    config, found = parts.config, parts.capabilities
-    what = trial.dice.choice((*_CONFIGURED, *_FOUND, *parts.builds))
+def _another(trial: Trial, frozen: Frozen) -> Frozen:
+    """The frozen world with parts that differ in one thing."""
+    what, parts = trial.kind, frozen.parts
+    if what == "devices":  # they are the same for all worlds of one Seabus
+        made = {**frozen.notes["made_by"], what: f"virtio-{trial.dice.getrandbits(16)}"}
+        return replace(frozen, notes={**frozen.notes, "made_by": made})
     if what in _CONFIGURED:
-        name, value = _CONFIGURED[what]
-        return what, replace(parts, config=replace(config, **{name: value}))
+        name, choices = _CONFIGURED[what]
+        changed = {name: trial.dice.choice(choices)}
+        return replace(frozen, parts=replace(parts, config=replace(parts.config, **changed)))
     if what in _FOUND:
         name, value = _FOUND[what]
-        return what, replace(parts, capabilities=replace(found, **{name: value}))
+        found = replace(parts.capabilities, **{name: value})
+        return replace(frozen, parts=replace(parts, capabilities=found))
     digest = f"{trial.dice.getrandbits(48):012x}"
-    return what, replace(parts, builds={**parts.builds, what: digest})
+    assert what in parts.builds, parts.builds.keys()
+    return replace(frozen, parts=replace(parts, builds={**parts.builds, what: digest}))
 
 
 async def _mismatched(trial: Trial) -> str:
-    """The frozen world meets another CPU, memory, QEMU, firmware or kernel than it was made by."""
-    frozen: Frozen = trial.shared
-    what, parts = _another(trial, frozen.parts)
+    """The frozen world meets another CPU, memory, device, QEMU, firmware or kernel than it was made by."""
+    other = _another(trial, trial.shared)
     try:
-        async with restore.cloned(replace(frozen, parts=parts), artefacts=trial.folder, purpose="soak"):
-            return f"another {what} was not noticed"
+        async with restore.cloned(other, artefacts=trial.folder, purpose="soak"):
+            return f"another {trial.kind} was not noticed"
     except CloneError as error:
-        if f"the {what} was" not in error.message:
-            return f"another {what}: told as {error.message}"
+        if f"the {trial.kind} was" not in error.message:
+            return f"another {trial.kind}: told as {error.message}"
     return "an emulator was started" if any(trial.folder.iterdir()) else ""
 
 
-_CONFIGURED: Final[dict[str, tuple[str, Any]]] = {
-    "CPU model": ("l0_cpu", "full"),
-    "number of CPUs": ("l1_cpus", 3),
-    "MiB of memory": ("l1_memory_mib", 3000),
+_CONFIGURED: Final[dict[str, tuple[str, Sequence[Any]]]] = {
+    "CPU model": ("l0_cpu", ("full",)),
+    "number of CPUs": ("l1_cpus", (1, 3, 4, 8)),
+    "MiB of memory": ("l1_memory_mib", (1024, 3000, 8192)),
 }
 _FOUND: Final[dict[str, tuple[str, Any]]] = {
     "version of QEMU": ("version", "QEMU emulator version 9.9.9"),
     "machine type": ("machine", "virt-9.9"),
 }
+_BUILDS: Final = ("build of QEMU", "firmware", "kernel of L1", "kernel of L2")
 
 ROWS: Final = (
     Row(
         name="mismatches",
         promise="a template that meets other parts than made it is refused by a sentence that names them,"
         " and no emulator is started",
-        count=200,
+        kinds=(*_CONFIGURED, *_FOUND, "devices", *_BUILDS),
+        each=20,
         trial=_mismatched,
         shares=a_template,
     ),
     Row(
         name="damage",
         promise="a template with a flipped bit, a cut, or files of another generation is refused",
-        count=500,
+        kinds=("flip", "cut", "swap", "generation"),
+        each=125,
         trial=_damaged,
         shares=_two_generations,
     ),

@@ -25,13 +25,19 @@ _TEST: Final = "testcases/test_consumed_page.py"
 #: A whole fault takes less than this; a builder boots for half a minute.
 _RUN_S: Final = 4.0
 _BUILD_S: Final = 45.0
-_POLITE: Final = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+#: What a run is sent, how often, and the exit status it owes.
+_POLITE: Final[dict[str, tuple[signal.Signals, int, int]]] = {
+    "SIGINT": (signal.SIGINT, 1, 130),
+    "SIGINT twice": (signal.SIGINT, 2, 130),
+    "SIGTERM": (signal.SIGTERM, 1, 143),
+    "SIGHUP": (signal.SIGHUP, 1, 129),
+}
 
 
 async def _killed(trial: Trial) -> str:
     """kill -9 of a command, of pytest, of one of its workers, or of who builds a template."""
-    whose = trial.dice.choice(("command", "pytest", "worker", "builder"))
-    cache = trial.shared if whose == "builder" else None
+    whose = trial.kind
+    cache = _a_cache(trial) if whose == "builder" else None
     with scene(trial.folder, cache=cache) as stage:
         process = await _begin(stage, whose)
         longest = _BUILD_S if whose == "builder" else _RUN_S
@@ -48,7 +54,7 @@ async def _killed(trial: Trial) -> str:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGKILL)
             await process.wait()
-        return (await stage.left() or await stage.swept()) and f"{whose}: {await stage.left()}"
+        return (left := await stage.left()) and f"{whose}: {left}"
 
 
 async def _begin(stage: Scene, whose: str) -> asyncio.subprocess.Process:
@@ -59,45 +65,49 @@ async def _begin(stage: Scene, whose: str) -> asyncio.subprocess.Process:
 
 
 @contextlib.asynccontextmanager
-async def _a_cache(folder: Path) -> AsyncIterator[Path]:
-    """A cache with the images and no template, for builders to be killed in."""
+async def _images(folder: Path) -> AsyncIterator[list[Path]]:
+    """What builders need, so that they are killed while they boot, and not while they download."""
     async with a_template(folder):
         pass
-    cache = folder / "cache"
+    yield [image.entry.path for image in (emulator.get(Store(), say=say), guests.get(Store(), say=say))]
+
+
+def _a_cache(trial: Trial) -> Path:
+    """A cache with the images and no template."""
+    cache = trial.folder / "cache"
     cache.mkdir()
-    for image in (emulator.get(Store(), say=say), guests.get(Store(), say=say)):
-        (cache / image.entry.path.name).symlink_to(image.entry.path)
-    yield cache
+    for path in trial.shared:
+        (cache / path.name).symlink_to(path)
+    return cache
 
 
 async def _interrupted(trial: Trial) -> str:
     """SIGINT once or twice, SIGTERM, SIGHUP, at any moment."""
-    number = trial.dice.choice(tuple(_POLITE))
-    twice = number == signal.SIGINT and trial.dice.random() < 0.5
+    number, times, owed = _POLITE[trial.kind]
     with scene(trial.folder) as stage:
         process = await stage.start(*SEABUS, "run", "--artefacts", str(trial.folder / "run"))
         await _for(process, trial.dice.uniform(0.3, 2.0))
         if process.returncode is not None:
             return ""  # it was through already
         begun = time.monotonic()
-        for _ in range(2 if twice else 1):
+        for _ in range(times):
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(number)
-            await asyncio.sleep(0.05 if twice else 0)
+            await asyncio.sleep(0.05 if times > 1 else 0)
         code = await ended(process, within=60)
         spent = time.monotonic() - begun
-        if code not in (_POLITE[number], -number, 0):
-            return f"{number.name}: exit status {code}: {stage.said()[-300:]}"
-        if "Traceback" in stage.said() and not twice:
-            return f"{number.name}: a traceback: {stage.said()[-500:]}"
+        if code not in (owed, -number, 0):
+            return f"{trial.kind}: exit status {code}: {stage.said()[-300:]}"
+        if "Traceback" in stage.said() and times == 1:
+            return f"{trial.kind}: a traceback: {stage.said()[-500:]}"
         if spent > 10:
-            return f"{number.name}: took {spent:.1f} s to end"
+            return f"{trial.kind}: took {spent:.1f} s to end"
         return await stage.left()
 
 
 async def _starved(trial: Trial) -> str:
     """No descriptors left, no room left, or the emulator killed as the OOM killer does it."""
-    what = trial.dice.choice(("descriptors", "room", "memory"))
+    what = trial.kind
     run = (*SEABUS, "run", "--artefacts", str(trial.folder / "run"))
     with scene(trial.folder) as stage:
         if what == "descriptors":
@@ -148,7 +158,7 @@ async def _a_stepping_clock(folder: Path) -> AsyncIterator[Path]:
 
 async def _clock_steps(trial: Trial) -> str:
     """A day forth or back, at any moment of a run; this computer's own clock stays as it is."""
-    by = trial.dice.choice((-86400, 86400))
+    by = int(trial.kind)
     at = time.monotonic() + trial.dice.uniform(0.2, 2.5)
     stepped = {"LD_PRELOAD": str(trial.shared), "SOAK_STEP_AT": str(int(at * 1000)), "SOAK_STEP_BY": str(by)}
     with scene(trial.folder, more=stepped) as stage:
@@ -202,37 +212,42 @@ async def _for(process: asyncio.subprocess.Process, seconds: float) -> None:
 ROWS: Final = (
     Row(
         name="kills",
-        promise="kill -9 of a command, pytest, a worker or a builder leaves no process and no lock after 5 s,"
-        " and no folder after the next start",
-        count=200,
+        promise="kill -9 of a command, pytest, a worker or a builder leaves no process, lock, socket or"
+        " folder after 5 s",
+        kinds=("command", "pytest", "worker", "builder"),
+        each=50,
+        lanes=2,
         trial=_killed,
-        shares=_a_cache,
+        shares=_images,
     ),
     Row(
         name="interruptions",
         promise="SIGINT once or twice, SIGTERM and SIGHUP end a run in 10 s, with 128+N, and leave nothing",
-        count=80,
+        kinds=tuple(_POLITE),
+        each=20,
         trial=_interrupted,
         shares=a_template,
     ),
     Row(
         name="starvation",
         promise="no descriptors, no room or no memory left is an `error` told in a line, and leaves nothing",
-        count=60,
+        kinds=("descriptors", "room", "memory"),
+        each=20,
         trial=_starved,
         shares=a_template,
     ),
     Row(
         name="clock",
         promise="a run whose clock of the day steps by a day is judged `pass`, and leaves nothing",
-        count=20,
+        kinds=("86400", "-86400"),
+        each=20,
         trial=_clock_steps,
         shares=_a_stepping_clock,
     ),
     Row(
         name="workers",
         promise="of a killed worker exactly the one test it was in is an error",
-        count=50,
+        each=50,
         trial=_worker_dies,
         shares=a_template,
     ),

@@ -98,13 +98,13 @@ ROWS: Final = (
     Row(
         name="leases",
         promise="no lab host is held twice, broken unseen, or freed by another, in 1000 steps of a fake time",
-        count=100,
+        each=100,
         trial=_leases,
     ),
     Row(
         name="agent",
         promise="of 10 000 damaged requests none stops the agent, or moves a sanitizer",
-        count=100,
+        each=100,
         trial=_garbage,
         shares=_an_agent,
     ),

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 import shutil
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,13 @@ Shares = Callable[[Path], contextlib.AbstractAsyncContextManager[Any]]
 class Trial:
     """One time.
 
+    :param kind: of the row's kinds, the one that it is this trial's turn to try.
     :param folder: empty, its own; removed unless the promise was broken.
     :param shared: what all trials of the row share.
     """
 
     number: int
+    kind: str
     dice: random.Random
     folder: Path
     shared: Any
@@ -50,7 +53,8 @@ class Row:
     """A promise.
 
     :param promise: in one sentence, as docs/SPEC.md has it.
-    :param count: trials at full scale.
+    :param kinds: what is tried in turn, so that each is tried as often as the others.
+    :param each: trials of each kind at full scale.
     :param lanes: trials at a time.
     :param trial: what was broken, empty if nothing was; an error is a broken promise, too.
     :param shares: made once for all trials.
@@ -58,10 +62,21 @@ class Row:
 
     name: str
     promise: str
-    count: int
+    each: int
     trial: Callable[[Trial], Awaitable[str]]
+    kinds: Sequence[str] = ("",)
     lanes: int = 1
     shares: Shares = nothing
+
+    @property
+    def count(self) -> int:
+        """Trials at full scale."""
+        return self.each * len(self.kinds)
+
+    @property
+    def times(self) -> str:
+        """How many trials, and of how many kinds, for people."""
+        return f"{len(self.kinds)} × {self.each}" if len(self.kinds) > 1 else str(self.each)
 
 
 @dataclass
@@ -79,17 +94,22 @@ def say(text: str) -> None:
     print(f"[soak] {text}", file=sys.stderr, flush=True)
 
 
-async def play(row: Row, *, numbers: list[int], seed: int) -> Result:
-    """Run trials of a row by their numbers."""
+async def play(row: Row, *, numbers: Sequence[int], seed: int, minutes: float = math.inf) -> Result:
+    """Run trials of a row by their numbers.
+
+    :param minutes: after which no other one is begun.
+    """
     result = Result(name=row.name, promise=row.promise)
     root = Path(tempfile.mkdtemp(prefix=f"seabus-soak-{row.name}-"))
     waiting = list(numbers)
     started = time.monotonic()
 
     async def lane(shared: Any) -> None:  # noqa: ANN401 - the row's own
-        while waiting:
+        while waiting and time.monotonic() - started < 60 * minutes:
             number = waiting.pop(0)
-            trial = Trial(number, random.Random(f"{seed}/{row.name}/{number}"), root / str(number), shared)
+            dice = random.Random(f"{seed}/{row.name}/{number}")
+            kind = row.kinds[number % len(row.kinds)]
+            trial = Trial(number, kind, dice, root / str(number), shared)
             trial.folder.mkdir()
             why = await _one(row, trial)
             result.trials += 1

@@ -17,8 +17,6 @@ from typing import Final
 
 import psutil
 
-from seabus import folders
-
 #: Every process of a trial inherits it, however it is started and whoever its parent becomes.
 _MARK: Final = "SEABUS_SOAK_TRIAL"
 _PATIENCE_S: Final = 5.0
@@ -85,17 +83,11 @@ class Scene:
 
     def _left_now(self) -> str:
         found = [f"process {one.pid} ({' '.join(one.cmdline())[:60]})" for one in self.processes()]
-        cache = self.cache or folders.cache()
-        # A template that somebody else builds at the same time has its lock held rightly.
-        found += [f"lock {lock.name}" for lock in cache.glob("*.lock") if self.cache and _is_held(lock)]
+        found += [f"{path.name} in the runtime folder" for path in self.runtime.glob("seabus-*/*")]
+        if self.cache:  # in the user's own a template that somebody else builds has its lock held rightly
+            found += [f"lock {lock.name}" for lock in self.cache.glob("*.lock") if _is_held(lock)]
+            found += [f"half of {path.name}" for path in self.cache.glob(".*")]
         return ", ".join(found)
-
-    async def swept(self) -> str:
-        """What the next command of the user's finds, and sweeps: no run folder or socket may be left then."""
-        next_one = await self.start(*SEABUS, "ps")
-        await asyncio.wait_for(next_one.wait(), _END_S)
-        left = [str(path) for path in self.runtime.rglob("*") if path.is_socket() or path.name == "run.json"]
-        return f"left after the next start: {left}" if left else ""
 
     def close(self) -> None:
         for process in self.processes():

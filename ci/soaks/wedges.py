@@ -66,7 +66,7 @@ _PARTS: Final[dict[str, Callable[[EmulatedWorld], Awaitable[None]]]] = {
 
 async def _wedged(trial: Trial) -> str:
     """Before the fault, or after it was put in and before it is consumed."""
-    part = trial.dice.choice(tuple(_PARTS))
+    part = trial.kind
     late = trial.dice.random() < 0.5
     begun = time.monotonic()
     try:
@@ -142,15 +142,16 @@ ROWS: Final = (
     Row(
         name="wedges",
         promise="a part that stands still is named by an `error` within two steps' deadlines and 5 s",
-        count=50,
-        lanes=4,
+        kinds=tuple(_PARTS),
+        each=50,
+        lanes=6,
         trial=_wedged,
         shares=a_template,
     ),
     Row(
         name="noise",
         promise="10 MiB of escapes and invalid UTF-8 from L1, and what L2's UART takes, change nothing",
-        count=20,
+        each=20,
         lanes=2,
         trial=_loud,
         shares=a_template,

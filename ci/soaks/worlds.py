@@ -28,7 +28,7 @@ from soaks.row import Row, Trial, say
 _IDLE_S: Final = (0.0, 0.2, 1.0, 3.0)
 _MORE_MIB: Final = 5.0
 #: Clones one after the other, and rewinds at one prompt; the first ten fill caches, and are not counted.
-CLONES = 60
+CLONES = 510
 REWINDS = 100
 _FIRST: Final = 10
 
@@ -161,7 +161,7 @@ ROWS: Final = (
     Row(
         name="faults",
         promise="a consumed memory error is judged `pass`, two at a time, whatever a clone idled before",
-        count=1000,
+        each=1000,
         lanes=2,
         trial=_consumed,
         shares=a_template,
@@ -169,7 +169,7 @@ ROWS: Final = (
     Row(
         name="controls",
         promise="the same steps without the injection are judged `fail`",
-        count=300,
+        each=300,
         lanes=2,
         trial=_control,
         shares=a_template,
@@ -177,7 +177,7 @@ ROWS: Final = (
     Row(
         name="clones",
         promise="a clone is verified alive at both levels or refused, and no two draw the same random bytes",
-        count=2000,
+        each=2000,
         lanes=2,
         trial=_clone,
         shares=_clones,
@@ -185,14 +185,14 @@ ROWS: Final = (
     Row(
         name="rewinds",
         promise="a hundred faults and rewinds at one prompt take no descriptor, and 5 MiB at most",
-        count=3,
+        each=3,
         trial=_rewound,
         shares=a_template,
     ),
     Row(
         name="growth",
-        promise="50 clones in a process leave no descriptor, thread, child or file, and 5 MiB at most",
-        count=10,
+        promise="500 clones in a process leave no descriptor, thread, child or file, and 5 MiB at most",
+        each=1,
         trial=_generation,
         shares=_own_places,
     ),

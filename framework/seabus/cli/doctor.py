@@ -27,7 +27,7 @@ from seabus.machine import capabilities
 
 Mark = Literal["ok", "note", "missing"]
 
-_PACKAGES: Final = {"setpriv": "util-linux"}
+_PACKAGES: Final = {"setpriv": "util-linux", "flock": "util-linux"}
 _NEED_DISK_MIB: Final = 4096
 _NEED_MEMORY_MIB: Final = 3072
 
@@ -87,7 +87,7 @@ def _computer() -> Iterator[Line]:
 
 
 def _tools() -> Iterator[Line]:
-    for program in ("mmdebstrap", "setpriv"):
+    for program in ("mmdebstrap", "setpriv", "flock"):
         path = shutil.which(program)
         if path:
             yield Line(mark="ok", thing=program, found=path)

@@ -4,7 +4,7 @@
 An entry is a folder ``<kind>-<key>`` holding the built files and ``manifest.json``. The key is a hash of
 everything that goes in; the manifest holds a digest of everything that came out. A build happens in a
 folder of its own and is published by rename, under a lock that dies with its holder, so an interrupted
-build is never seen.
+build is never seen, and what is there of it is removed.
 
 Verification costs a full read the first time and a few ``stat`` calls afterwards: the sealing process
 records size, inode, mtime and ctime of each file it digested. A later change of content changes ctime
@@ -29,6 +29,7 @@ import filelock
 from seabus import folders
 from seabus.errors import DiskError, ImageError
 from seabus.patience import scale
+from seabus.undertaker import Undertaker
 
 Say = Callable[[str], None]
 
@@ -217,10 +218,16 @@ class Store:
                     f"another process has been building {kind} for {_BUILD_SECONDS * scale() / 60:g} min",
                     hint=f"see what holds {lock.lock_file}, end it, and try again",
                 ) from None
+        undertaker = Undertaker(Path(lock.lock_file), self._private(kind, key))
         try:
             yield
         finally:
+            undertaker.dismiss()
             lock.release()
+
+    def _private(self, kind: str, key: str) -> Path:
+        """Where we build."""
+        return self.root / f".{kind}-{key}-{os.getpid()}"
 
     def _build(
         self,
@@ -240,7 +247,7 @@ class Store:
             )
         for left in self.root.glob(f".{kind}-{key}-*"):
             _remove_tree(left)  # we hold the lock: whoever made it is gone
-        private = self.root / f".{kind}-{key}-{os.getpid()}"
+        private = self._private(kind, key)
         private.mkdir(mode=0o700)
         try:
             notes = build(private)

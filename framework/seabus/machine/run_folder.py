@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The short-lived folder of a running emulator: its sockets, and the lock that says its owner lives.
 
-The kernel releases the lock when the owner dies, however it dies. Whoever starts next takes the locks of
-the dead, ends what they left and removes their folders.
+The kernel releases the lock when the owner dies, however it dies. An undertaker waits for that, and removes
+the folder. Should it have been killed as well, whoever starts next takes the locks of the dead, ends what
+they left and removes their folders.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any, Final, Self
 import psutil
 
 from seabus import folders
+from seabus.undertaker import Undertaker
 
 _LOCK: Final = "owner.lock"
 _FACTS: Final = "run.json"
@@ -69,6 +71,8 @@ class RunFolder:
         }
         self._given_away = False
         newborn.rename(self.path)
+        #: Who removes the folder if we are killed.
+        self.undertaker = Undertaker(self.path / _LOCK, self.path)
         self._write()
 
     def __enter__(self) -> Self:
@@ -106,6 +110,7 @@ class RunFolder:
     def close(self) -> None:
         if not self._given_away:
             bury(self.path)
+            self.undertaker.dismiss()
         os.close(self._lock)
 
     def _write(self) -> None:
@@ -146,6 +151,8 @@ def running() -> list[Running]:
     """What runs now, oldest first."""
     found = []
     for folder in _folders():
+        if folder.name.startswith("."):
+            continue  # it is going
         with _taken(folder) as orphan:
             if orphan:
                 continue

@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "ci"))
 
-from soaks import wedges, worlds
+from soaks import suites, wedges, worlds
 from soaks.__main__ import ROWS
 from soaks.row import play
 
@@ -23,12 +23,13 @@ TRIALS: Final = {
     "clones": 4,
     "rewinds": 1,
     "growth": 1,
-    "kills": 1,
-    "interruptions": 2,
+    "suite": 2,
+    "kills": 4,
+    "interruptions": 4,
     "starvation": 3,
-    "clock": 1,
+    "clock": 2,
     "workers": 1,
-    "wedges": 2,
+    "wedges": 6,
     "noise": 1,
     "mismatches": 10,
     "damage": 10,
@@ -49,6 +50,7 @@ def test_promise(name: str, monkeypatch: pytest.MonkeyPatch, runtime: Path, tmp_
     monkeypatch.setattr("tempfile.tempdir", None)
     monkeypatch.setattr(worlds, "CLONES", 12)
     monkeypatch.setattr(worlds, "REWINDS", 11)
+    monkeypatch.setattr(suites, "SUITE", "testcases/test_severities.py")
     monkeypatch.setattr(wedges, "LINES", 400)
     result = asyncio.run(play(ROWS[name], numbers=list(range(TRIALS[name])), seed=_SEED))
     assert result.trials == TRIALS[name]

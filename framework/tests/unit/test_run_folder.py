@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -21,7 +24,7 @@ from seabus.machine.run_folder import RunFolder
 folder = RunFolder("test")
 child = subprocess.Popen(["sleep", "300"])
 folder.note_emulator(child.pid)
-print(folder.path, child.pid, flush=True)
+print(folder.path, child.pid, folder.undertaker.pid, flush=True)
 sys.stdin.read()
 """
 
@@ -29,13 +32,26 @@ sys.stdin.read()
 pytestmark = pytest.mark.usefixtures("runtime")
 
 
-def start_owner() -> tuple[subprocess.Popen[str], Path, int]:
+def start_owner() -> tuple[subprocess.Popen[str], Path, int, int]:
     owner = subprocess.Popen(
         [sys.executable, "-c", OWNER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert owner.stdout is not None
-    path, pid = owner.stdout.readline().split()
-    return owner, Path(path), int(pid)
+    path, child, undertaker = owner.stdout.readline().split()
+    return owner, Path(path), int(child), int(undertaker)
+
+
+def emulator_of(folder: Path) -> subprocess.Popen[bytes]:
+    """A program that can be given any argument, as an emulator is given its sockets."""
+    sleeping = "import time; time.sleep(300)"
+    return subprocess.Popen([sys.executable, "-c", sleeping, f"path={folder}/qmp.sock"])
+
+
+def soon(true: Callable[[], bool]) -> bool:
+    late = time.monotonic() + 5
+    while not true() and time.monotonic() < late:
+        time.sleep(0.02)
+    return true()
 
 
 def test_a_living_run_is_shown_and_not_reaped() -> None:
@@ -47,30 +63,45 @@ def test_a_living_run_is_shown_and_not_reaped() -> None:
     assert not folder.path.exists()
 
 
-def test_a_killed_owner_is_reaped() -> None:
-    owner, path, child = start_owner()
+def test_what_a_killed_owner_leaves_goes_by_itself() -> None:
+    owner, path, child, _ = start_owner()
     assert [run.folder for run in run_folder.running()] == [path]
-    with owner:
-        owner.kill()
-    assert run_folder.running() == []
-    assert run_folder.reap() == [path.name]
-    assert not path.exists()
+    with owner, emulator_of(path) as emulator:
+        os.kill(owner.pid, signal.SIGKILL)
+        assert emulator.wait(5) == -signal.SIGKILL
+        assert soon(lambda: not list(path.parent.iterdir()))
     # The child does not name the folder in its arguments: it could be anybody's, and is left alone.
     assert psutil.pid_exists(child)
     psutil.Process(child).kill()
 
 
-def test_an_emulator_that_outlived_its_owner_is_ended(tmp_path: Path) -> None:
+def test_nobody_is_left_of_an_owner_who_ended_well() -> None:
+    with run_folder.RunFolder("test") as folder:
+        assert psutil.pid_exists(folder.undertaker.pid)
+    assert not psutil.pid_exists(folder.undertaker.pid)
+
+
+def test_the_next_start_reaps_where_the_undertaker_was_killed_too() -> None:
+    owner, path, child, undertaker = start_owner()
+    with owner:
+        os.kill(undertaker, signal.SIGKILL)
+        os.kill(owner.pid, signal.SIGKILL)
+    assert run_folder.running() == []
+    assert run_folder.reap() == [path.name]
+    assert not path.exists()
+    assert psutil.pid_exists(child)
+    psutil.Process(child).kill()
+
+
+def test_an_emulator_that_outlived_both_is_ended() -> None:
     folder = run_folder.RunFolder("test")
-    # A program that can be given any argument, as an emulator is given its sockets.
-    child = subprocess.Popen(
-        [sys.executable, "-c", "import time; time.sleep(300)", f"path={folder.path}/qmp.sock"]
-    )
-    folder.note_emulator(child.pid)
-    os.close(folder.lock)  # what the kernel does when an owner dies
-    assert run_folder.reap() == [folder.name]
-    assert not psutil.pid_exists(child.pid)
-    child.wait()
+    with emulator_of(folder.path) as child:
+        folder.note_emulator(child.pid)
+        os.kill(folder.undertaker.pid, signal.SIGKILL)
+        folder.undertaker.dismiss()
+        os.close(folder.lock)  # what the kernel does when an owner dies
+        assert run_folder.reap() == [folder.name]  # which waits for its end, too
+        assert not psutil.pid_exists(child.pid)
 
 
 def test_a_runtime_folder_of_somebody_else_is_refused(runtime: Path) -> None:

@@ -10,6 +10,7 @@ import shutil
 import time
 from collections import namedtuple
 from collections.abc import Mapping
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,32 @@ def test_interrupted_build_is_never_seen(tmp_path: Path) -> None:
         store.get("thing", {}, interrupted, say=silent)
     assert store.find("thing", {}) is None
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
+
+
+def _build_forever(root: Path, begun: Event) -> None:
+    def build(folder: Path) -> Mapping[str, Any]:
+        fill(folder)
+        begun.set()
+        time.sleep(300)
+        return {}
+
+    Store(root).get("thing", {"a": 1}, build, say=silent)
+
+
+def test_what_a_killed_builder_leaves_goes_by_itself(tmp_path: Path) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    begun = spawn.Event()
+    builder = spawn.Process(target=_build_forever, args=(tmp_path, begun))
+    builder.start()
+    assert begun.wait(30)
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()]
+    builder.kill()
+    builder.join()
+    late = time.monotonic() + 5
+    while (left := [path for path in tmp_path.iterdir() if path.is_dir()]) and time.monotonic() < late:
+        time.sleep(0.02)
+    assert not left
+    assert Store(tmp_path).get("thing", {"a": 1}, fill, say=silent).file("ram").exists()
 
 
 @pytest.mark.parametrize("seed", range(8))
