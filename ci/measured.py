@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
+
 FILE: Final = Path(__file__).parents[1] / "docs" / "measured.json"
 
 
@@ -22,7 +24,8 @@ def load() -> dict[str, dict[str, dict[str, Any]]]:
 
 def keep(kind: str, name: str, facts: Mapping[str, Any]) -> None:
     """Put a run in the place of the last one, with the day and the machine."""
-    machine = f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores"
+    memory = psutil.virtual_memory().total / (1 << 30)
+    machine = f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, {memory:.0f} GiB"
     known = load()
     known.setdefault(kind, {})[name] = {**facts, "date": time.strftime("%Y-%m-%d"), "machine": machine}
     ordered = {kind: dict(sorted(runs.items())) for kind, runs in sorted(known.items())}

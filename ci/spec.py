@@ -95,7 +95,9 @@ RULES: Final = (
 def page() -> str:
     """All of it."""
     known = measured.load()
-    rows, figures, fuzz = (known.get(kind, {}) for kind in ("rows", "figures", "fuzz"))
+    figures, fuzz = known.get("figures", {}), known.get("fuzz", {})
+    # What was run under other terms than today's shows nothing of today's promise.
+    rows = {name: run for name, run in known.get("rows", {}).items() if run.get("terms") == _terms(name)}
     below = [
         *_rows_below(rows),
         *(_figure_below(one, figures.get(one.name)) for one in BENCHMARKS),
@@ -160,6 +162,10 @@ def _targets() -> dict[str, str]:
     return {**told, **_READERS}
 
 
+def _terms(name: str) -> object:
+    return ROWS[name].terms if name in ROWS else None
+
+
 def _where(run: Mapping[str, Any]) -> str:
     seed = f", seed {run['seed']}" if "seed" in run else ""
     return f"{run['date']}, {run['machine']}{seed}"
@@ -181,7 +187,8 @@ def _row(row: Row, run: Mapping[str, Any] | None) -> str:
         return f"| `{row.name}` | {row.promise} | {row.times} | - | - | - | {_NEVER} |"
     broken = len(run["broken"])
     bound = "-" if broken else f"{100 * min(1, _RULE_OF_THREE / run['n']):.2g} %"
-    return f"| `{row.name}` | {row.promise} | {row.times} | {run['n']} | {broken} | {bound} | {_where(run)} |"
+    where = "; ".join([_where(run), *(f"{times} {note}" for note, times in run.get("notes", {}).items())])
+    return f"| `{row.name}` | {row.promise} | {row.times} | {run['n']} | {broken} | {bound} | {where} |"
 
 
 def _promise(one: Benchmark) -> str:

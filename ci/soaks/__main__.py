@@ -12,6 +12,7 @@ import platform
 import random
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -19,11 +20,11 @@ from typing import Any, Final
 
 import measured
 
-from soaks import caches, endings, protocols, suites, wedges, worlds
+from soaks import caches, endings, noise, protocols, suites, wedges, worlds
 from soaks.row import Result, Row, play, say
 
 ROWS: Final[dict[str, Row]] = {
-    row.name: row for room in (worlds, suites, endings, wedges, caches, protocols) for row in room.ROWS
+    row.name: row for room in (worlds, suites, endings, wedges, noise, caches, protocols) for row in room.ROWS
 }
 
 
@@ -73,6 +74,9 @@ async def _play(options: argparse.Namespace) -> list[Result]:
         row, seed = ROWS[name], options.seed
         count = max(1, round(row.count * options.scale))
         before = measured.load().get("rows", {}).get(name) if options.more else None
+        if before and before.get("terms") != row.terms:
+            say(f"{name}: what is kept of it was promised otherwise, and does not count")
+            before = None
         if before:
             seed = before["seed"]
             say(f"{name}: from trial {before['n']} on, seed {seed}")
@@ -80,16 +84,17 @@ async def _play(options: argparse.Namespace) -> list[Result]:
         result = await play(row, numbers=numbers, seed=seed, minutes=options.minutes)
         results.append(result)
         if options.record and result.trials:
-            measured.keep("rows", name, _with(before, result, seed))
+            measured.keep("rows", name, {**_with(before, result, seed), "terms": row.terms})
     return results
 
 
 def _with(before: Mapping[str, Any] | None, result: Result, seed: int) -> dict[str, Any]:
     """What is kept of a run, and of the one it went on with."""
-    before = before or {"n": 0, "broken": [], "seconds": 0.0}
+    before = before or {"n": 0, "broken": [], "seconds": 0.0, "notes": {}}
     return {
         "n": before["n"] + result.trials,
         "broken": [*before["broken"], *(one["why"] for one in result.broken)],
+        "notes": dict(Counter(before["notes"]) + result.notes),
         "seconds": round(before["seconds"] + result.seconds, 1),
         "seed": seed,
     }

@@ -15,12 +15,16 @@ import sys
 import tempfile
 import time
 import traceback
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from seabus.errors import SeabusError
+
+#: So often at most a trial is made again that did nothing.
+_AGAIN: Final = 10
 
 Shares = Callable[[Path], contextlib.AbstractAsyncContextManager[Any]]
 
@@ -32,6 +36,7 @@ class Trial:
     :param kind: of the row's kinds, the one that it is this trial's turn to try.
     :param folder: empty, its own; removed unless the promise was broken.
     :param shared: what all trials of the row share.
+    :param notes: what is worth telling of it though nothing is broken, by how often it was so.
     """
 
     number: int
@@ -39,6 +44,11 @@ class Trial:
     dice: random.Random
     folder: Path
     shared: Any
+    notes: Counter[str] = field(default_factory=Counter)
+
+
+class NothingDoneError(Exception):
+    """A trial came too late to do what it was to do; it shows nothing, and is made again."""
 
 
 @contextlib.asynccontextmanager
@@ -57,6 +67,7 @@ class Row:
     :param each: trials of each kind at full scale.
     :param lanes: trials at a time.
     :param trial: what was broken, empty if nothing was; an error is a broken promise, too.
+        :class:`NothingDoneError` is neither.
     :param shares: made once for all trials.
     """
 
@@ -78,6 +89,11 @@ class Row:
         """How many trials, and of how many kinds, for people."""
         return f"{len(self.kinds)} × {self.each}" if len(self.kinds) > 1 else str(self.each)
 
+    @property
+    def terms(self) -> dict[str, Any]:
+        """What is promised, and how it is tried: a run under other terms shows nothing of this row."""
+        return {"promise": self.promise, "kinds": list(self.kinds)}
+
 
 @dataclass
 class Result:
@@ -88,6 +104,7 @@ class Result:
     trials: int = 0
     seconds: float = 0.0
     broken: list[dict[str, Any]] = field(default_factory=list)
+    notes: Counter[str] = field(default_factory=Counter)
 
 
 def say(text: str) -> None:
@@ -110,9 +127,9 @@ async def play(row: Row, *, numbers: Sequence[int], seed: int, minutes: float = 
             dice = random.Random(f"{seed}/{row.name}/{number}")
             kind = row.kinds[number % len(row.kinds)]
             trial = Trial(number, kind, dice, root / str(number), shared)
-            trial.folder.mkdir()
             why = await _one(row, trial)
             result.trials += 1
+            result.notes += trial.notes
             if why:
                 result.broken.append({"number": number, "why": why, "artefacts": str(trial.folder)})
                 again = f"ci/soak --seed {seed} --replay {row.name}:{number}"
@@ -133,9 +150,16 @@ async def play(row: Row, *, numbers: Sequence[int], seed: int, minutes: float = 
 
 
 async def _one(row: Row, trial: Trial) -> str:
-    try:
-        return await row.trial(trial)
-    except SeabusError as error:
-        return f"{type(error).__name__}: {error.message}"
-    except Exception as error:  # a mistake of the trial's own must not end the others
-        return f"{error!r} {traceback.format_exc(limit=-2)}"
+    """What was broken; a trial that did nothing goes on with the same dice."""
+    for _ in range(_AGAIN):
+        shutil.rmtree(trial.folder, ignore_errors=True)
+        trial.folder.mkdir()
+        try:
+            return await row.trial(trial)
+        except NothingDoneError:
+            continue
+        except SeabusError as error:
+            return f"{type(error).__name__}: {error.message}"
+        except Exception as error:  # a mistake of the trial's own must not end the others
+            return f"{error!r} {traceback.format_exc(limit=-2)}"
+    return f"nothing was done in {_AGAIN} times"

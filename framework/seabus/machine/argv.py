@@ -112,8 +112,9 @@ def l0_argv(
                 "-device", f"virtserialport,bus=ports.0,nr={number},chardev=port{number},name={name}",
             )
         ),
-        # L2's console goes straight to a file.
-        "-chardev", f"file,id=console2,path={wiring.consoles}/console-l2.log,append=on",
+        # L2's console, recorded as well. A file as the backend would stall the port, and so the VMM, when it
+        # is full or the disk is; a ring takes everything, and what the log cannot take is lost.
+        "-chardev", f"ringbuf,id=console2,size=4096,logfile={wiring.consoles}/console-l2.log,logappend=on",
         "-device", f"virtserialport,bus=ports.0,nr=15,chardev=console2,name={ports.L2_CONSOLE}",
     ]
     # fmt: on

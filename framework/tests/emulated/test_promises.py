@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "ci"))
 
-from soaks import suites, wedges, worlds
+from soaks import noise, suites, worlds
 from soaks.__main__ import ROWS
 from soaks.row import play
 
@@ -23,14 +23,14 @@ TRIALS: Final = {
     "clones": 4,
     "rewinds": 1,
     "growth": 1,
-    "suite": 2,
+    "suite": 1,
     "kills": 4,
     "interruptions": 4,
     "starvation": 3,
     "clock": 2,
     "workers": 1,
     "wedges": 6,
-    "noise": 1,
+    "noise": 2,
     "mismatches": 10,
     "damage": 10,
     "leases": 2,
@@ -51,7 +51,7 @@ def test_promise(name: str, monkeypatch: pytest.MonkeyPatch, runtime: Path, tmp_
     monkeypatch.setattr(worlds, "CLONES", 12)
     monkeypatch.setattr(worlds, "REWINDS", 11)
     monkeypatch.setattr(suites, "SUITE", "testcases/test_severities.py")
-    monkeypatch.setattr(wedges, "LINES", 400)
+    monkeypatch.setattr(noise, "LINES", 1600)
     result = asyncio.run(play(ROWS[name], numbers=list(range(TRIALS[name])), seed=_SEED))
     assert result.trials == TRIALS[name]
     assert not result.broken, f"ci/soak --seed {_SEED} --replay {name}:{result.broken[0]['number']}"
