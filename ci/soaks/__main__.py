@@ -94,7 +94,7 @@ def _with(before: Mapping[str, Any] | None, result: Result, seed: int) -> dict[s
     return {
         "n": before["n"] + result.trials,
         "broken": [*before["broken"], *(one["why"] for one in result.broken)],
-        "notes": dict(Counter(before["notes"]) + result.notes),
+        "notes": dict(Counter(before["notes"]) + Counter(result.notes)),
         "seconds": round(before["seconds"] + result.seconds, 1),
         "seed": seed,
     }

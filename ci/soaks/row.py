@@ -104,7 +104,7 @@ class Result:
     trials: int = 0
     seconds: float = 0.0
     broken: list[dict[str, Any]] = field(default_factory=list)
-    notes: Counter[str] = field(default_factory=Counter)
+    notes: dict[str, int] = field(default_factory=dict)
 
 
 def say(text: str) -> None:
@@ -129,7 +129,7 @@ async def play(row: Row, *, numbers: Sequence[int], seed: int, minutes: float = 
             trial = Trial(number, kind, dice, root / str(number), shared)
             why = await _one(row, trial)
             result.trials += 1
-            result.notes += trial.notes
+            result.notes = dict(Counter(result.notes) + trial.notes)
             if why:
                 result.broken.append({"number": number, "why": why, "artefacts": str(trial.folder)})
                 again = f"ci/soak --seed {seed} --replay {row.name}:{number}"

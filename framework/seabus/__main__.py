@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``python -m seabus``."""
 
-import sys
-
-from seabus.cli import main
+from seabus.cli import script
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script()

@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import importlib
+import os
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from types import FrameType
-from typing import Final
+from typing import Final, NoReturn
 
 import seabus
 from seabus.errors import DiskError, HostError, SeabusError, UsageError
@@ -48,6 +50,9 @@ _COMMANDS: Final = {
     "qmp": "qmp",
     "console": "console",
 }
+
+
+_ENDED_BY_SIGNAL: Final = 128
 
 
 class _Parser(argparse.ArgumentParser):
@@ -96,6 +101,21 @@ def _host_error(error: OSError) -> HostError:
     return HostError(what, hint="see what `seabus doctor` says of folders and rights")
 
 
+def script() -> NoReturn:
+    """The program ``seabus``: :func:`main`, and its exit status.
+
+    A KeyboardInterrupt that passes through an ``eval`` of the standard library, as one during our imports may,
+    makes Python end by SIGINT in the end, whatever was made of it: so an interrupted run exits by itself.
+    """
+    code = main()
+    if code > _ENDED_BY_SIGNAL:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; every foreseeable problem becomes one line, a hint and an exit code."""
     ending = _Ending()
@@ -108,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         print("seabus: interrupted; everything it had started is gone", file=sys.stderr)
-        return 128 + ending.number
+        return _ENDED_BY_SIGNAL + ending.number
     except BrokenPipeError:
         sys.stderr.close()
         return 141
