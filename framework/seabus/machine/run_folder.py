@@ -55,12 +55,7 @@ class RunFolder:
     def __init__(self, purpose: str, *, artefacts: Path | None = None) -> None:
         self.name = f"{os.getpid()}-{secrets.token_hex(4)}"
         self.path = folders.running() / self.name
-        # Made under a hidden name and renamed once locked, or a reaper could take it in between.
-        newborn = self.path.with_name(f".{self.name}")
-        newborn.mkdir(mode=0o700)
-        # Not released but closed: whoever inherited it, as a keeper does, holds it on.
-        self._lock = os.open(newborn / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._given_away = False
         self._facts: dict[str, Any] = {
             "owner_pid": os.getpid(),
             "emulator_pid": None,
@@ -69,11 +64,22 @@ class RunFolder:
             "artefacts": str(artefacts or ""),
             "until": None,
         }
-        self._given_away = False
-        newborn.rename(self.path)
-        #: Who removes the folder if we are killed.
-        self.undertaker = Undertaker(self.path / _LOCK, self.path)
-        self._write()
+        # Made under a hidden name and renamed once locked, or a reaper could take it in between.
+        newborn = self.path.with_name(f".{self.name}")
+        newborn.mkdir(mode=0o700)
+        try:
+            # Not released but closed: whoever inherited it, as a keeper does, holds it on.
+            self._lock = os.open(newborn / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            newborn.rename(self.path)
+            #: Who removes the folder if we are killed.
+            self.undertaker = Undertaker(self.path / _LOCK, self.path)
+            self._write()
+        except BaseException:
+            # No descriptor or no room is left: nobody must be left with half of a folder.
+            for folder in (newborn, self.path):
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
 
     def __enter__(self) -> Self:
         return self

@@ -104,6 +104,16 @@ def test_an_emulator_that_outlived_both_is_ended() -> None:
         assert not psutil.pid_exists(child.pid)
 
 
+def test_where_no_descriptor_is_left_nothing_is(runtime: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> int:
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="open files"):
+        patch.setattr(os, "open", full)
+        run_folder.RunFolder("test")
+    assert not list(folders.running().iterdir())
+
+
 def test_a_runtime_folder_of_somebody_else_is_refused(runtime: Path) -> None:
     shared = runtime / f"seabus-{os.getuid()}"
     shared.mkdir(mode=0o755)
