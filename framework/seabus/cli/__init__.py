@@ -105,7 +105,7 @@ def script() -> NoReturn:
     """The program ``seabus``: :func:`main`, and its exit status.
 
     A KeyboardInterrupt that passes through an ``eval`` of the standard library, as one during our imports
-    may, makes Python end by SIGINT in the end, whatever was made of it: so an interrupted run exits by itself.
+    may, makes Python end by SIGINT in the end, whatever was made of it: so an interrupted run exits itself.
     """
     code = main()
     if code > _ENDED_BY_SIGNAL:

@@ -78,7 +78,7 @@ class RunFolder:
         except BaseException:
             # No descriptor or no room is left: nobody must be left with half of a folder.
             for folder in (newborn, self.path):
-                shutil.rmtree(folder, ignore_errors=True)
+                _unmake(folder)
             raise
 
     def __enter__(self) -> Self:
@@ -151,6 +151,15 @@ def bury(folder: Path) -> None:
     with contextlib.suppress(OSError):
         folder.rename(grave)
     shutil.rmtree(grave, ignore_errors=True)
+
+
+def _unmake(folder: Path) -> None:
+    """Remove a folder in which nothing has run yet, without a descriptor."""
+    for name in (_LOCK, _FACTS, f".{_FACTS}"):
+        with contextlib.suppress(OSError):
+            (folder / name).unlink()
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def running() -> list[Running]:

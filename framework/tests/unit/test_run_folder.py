@@ -104,13 +104,15 @@ def test_an_emulator_that_outlived_both_is_ended() -> None:
         assert not psutil.pid_exists(child.pid)
 
 
-def test_where_no_descriptor_is_left_nothing_is(runtime: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_no_descriptor_is_left_nothing_is(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> int:
         raise OSError(24, "Too many open files")
 
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="open files"):
-        patch.setattr(os, "open", full)
+    folders.running()
+    monkeypatch.setattr(os, "open", full)
+    with pytest.raises(OSError, match="open files"):
         run_folder.RunFolder("test")
+    monkeypatch.undo()
     assert not list(folders.running().iterdir())
 
 
