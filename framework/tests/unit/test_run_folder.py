@@ -109,10 +109,10 @@ def test_where_no_descriptor_is_left_nothing_is(monkeypatch: pytest.MonkeyPatch)
         raise OSError(24, "Too many open files")
 
     folders.running()
-    monkeypatch.setattr(os, "open", full)
-    with pytest.raises(OSError, match="open files"):
-        run_folder.RunFolder("test")
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", full)
+        with pytest.raises(OSError, match="open files"):
+            run_folder.RunFolder("test")
     assert not list(folders.running().iterdir())
 
 
