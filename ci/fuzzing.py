@@ -43,7 +43,9 @@ def _drive(name: str, folder: str, runs: int, seed: int) -> None:
     import atheris
 
     sys.path.insert(0, str(_TESTS))
-    with atheris.instrument_imports(include=["seabus.arch", "seabus.channel", "seabus.guest"]):
+    with atheris.instrument_imports(
+        include=["seabus.arch", "seabus.channel", "seabus.guest", "seabus.machine.console"]
+    ):
         from targets import TARGETS
 
     target = TARGETS[name]

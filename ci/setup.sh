@@ -20,8 +20,13 @@ find_python() {
     die "there is no Python 3.11 or later" "sudo apt-get install python3.11 python3.11-venv"
 }
 
-# The packages whose programs or modules are not there, one a line.
+# The packages whose programs or modules are not there, one a line; for `dev`, and for `fuzz`, which is more.
 missing_packages() {
+    if [ "${1:-}" = fuzz ]; then # the agent's reader in C, driven by libFuzzer
+        command -v clang >/dev/null || echo clang
+        ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a >/dev/null 2>&1 || echo libclang-rt-dev
+        set -- dev
+    fi
     command -v mmdebstrap >/dev/null || echo mmdebstrap
     command -v setpriv >/dev/null || echo util-linux
     [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || echo debian-archive-keyring
@@ -97,8 +102,10 @@ make_venv() {
     printf '%s' "$wanted" >"$stamp"
 }
 
-# setup [dev]
+# setup [dev|fuzz]
 setup() {
+    local extra=${1:-}
+    [ "$extra" != fuzz ] || extra=dev,fuzz
     find_python >/dev/null
     exec {lock}>"$root/.setup.lock"
     if ! flock -n "$lock"; then
@@ -106,6 +113,6 @@ setup() {
         flock "$lock"
     fi
     install_packages "${1:-}"
-    make_venv "${1:-}"
+    make_venv "$extra"
     exec {lock}>&-
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import re
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -28,6 +29,7 @@ from seabus.channel.agent import Agent
 from seabus.errors import SeabusError
 from seabus.guest.translate import frame as frame_of
 from seabus.guest.victim import Victim
+from seabus.machine.console import printable
 
 
 def esr(data: bytes) -> None:
@@ -153,6 +155,16 @@ def replies(data: bytes) -> None:
         _RUNNER.run(ask())
 
 
+def console(data: bytes) -> None:
+    """What is shown of a console moves no terminal, whatever a guest wrote."""
+    shown = printable(data)
+    assert not _MOVES.search(shown)
+    assert len(shown) <= 4 * len(data)  # a byte that is no UTF-8 is shown as \\xNN
+
+
+#: Controls but newline and tab, in 7 and in 8 bits, and what turns the direction of writing.
+_MOVES: Final = re.compile(r"[^\n\t\x20-\x7e\xa0-\U0010ffff]|[\u202a-\u202e\u2066-\u2069]")
+
 TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "esr": esr,
     "cper": cper,
@@ -161,4 +173,5 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "trace": trace,
     "frame": frame,
     "replies": replies,
+    "console": console,
 }
