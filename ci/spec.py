@@ -8,7 +8,7 @@ A test compares.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +20,12 @@ from benchmarks import BENCHMARKS, Benchmark
 from soaks.__main__ import ROWS
 from soaks.row import Row
 from targets import TARGETS
+
+from seabus.channel import agent
+from seabus.cli import record_input
+from seabus.machine import process, transcript
+from seabus.report import artefacts
+from seabus.world import world
 
 FILE: Final = ROOT / "docs" / "SPEC.md"
 INPUTS: Final = 1_000_000
@@ -91,6 +97,51 @@ RULES: Final = (
     ),
 )
 
+_LIMITS_TESTS: Final = "framework/tests/unit/test_limits.py"
+#: What has an end, where that is in the code, and the tests that would fail without it.
+LIMITS: Final = (
+    (
+        "a recorded console, and what an emulator says of itself",
+        f"{world.LOG_MIB} MiB",
+        (f"{_LIMITS_TESTS}::test_an_emulator_is_limited",),
+    ),
+    (
+        "the transcript of a monitor, and a trace that is kept",
+        f"{transcript.MOST_BYTES >> 20} MiB",
+        ("framework/tests/unit/test_transcript.py::test_a_flood_is_cut",),
+    ),
+    (
+        "a line of an agent",
+        f"{agent.LINE_LIMIT >> 20} MiB",
+        (f"{_LIMITS_TESTS}::test_an_agent_that_never_ends_its_line_is_left",),
+    ),
+    (
+        "address space of an emulator, beyond its machine's memory",
+        f"{process.OWN_MIB} MiB",
+        (f"{_LIMITS_TESTS}::test_an_emulator_is_limited",),
+    ),
+    (
+        "descriptors of an emulator",
+        f"{process.MOST_DESCRIPTORS}",
+        (f"{_LIMITS_TESTS}::test_an_emulator_is_limited",),
+    ),
+    (
+        "a record that is decoded",
+        f"{record_input.MOST_BYTES >> 20} MiB",
+        ("framework/tests/unit/test_decode_command.py",),
+    ),
+    (
+        "folders of results, where nobody chose one",
+        f"{artefacts.KEEP}",
+        (f"{_LIMITS_TESTS}::test_the_newest_folders_are_kept",),
+    ),
+    (
+        "templates",
+        "half of the room that they and what is free make up",
+        ("framework/tests/unit/test_store.py::test_a_small_disk_keeps_the_last_used",),
+    ),
+)
+
 
 def page() -> str:
     """All of it."""
@@ -137,11 +188,22 @@ def page() -> str:
             "|---|---|---|---|---|---|",
             *(_fuzz(name, what, fuzz.get(name)) for name, what in _targets().items()),
             "",
+            "## Limits",
+            "",
+            "What a machine may take of this computer, and what is kept of it, has an end.",
+            "",
+            "| what | at most | goes beyond without it |",
+            "|---|---|---|",
+            *(
+                f"| {what} | {most} | {', '.join(f'`{test}`' for test in tests)} |"
+                for what, most, tests in LIMITS
+            ),
+            "",
             "## Rules",
             "",
             "| rule | fails without it |",
             "|---|---|",
-            *(f"| {rule} | {', '.join(f'`{test}`' for test in tests)} |" for rule, tests in RULES),
+            *(f"| {rule} | {_tests(tests)} |" for rule, tests in RULES),
             "",
         ]
     )
@@ -155,6 +217,10 @@ _HEAD: Final = (
     "machines are noisy.",
     "",
 )
+
+
+def _tests(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _targets() -> dict[str, str]:

@@ -18,7 +18,7 @@ from seabus.channel.interface import CommandResult
 from seabus.errors import AgentError, ChannelError, DeadlineError
 from seabus.patience import ANSWER, deadline
 
-_LINE_LIMIT: Final = 5 << 20  # the agent sends lines of up to 4 MiB
+LINE_LIMIT: Final = 5 << 20  # the agent sends lines of up to 4 MiB
 _CHUNK: Final = 192 * 1024  # raw bytes a read or write carries; base64 makes 256 KiB of it
 
 OnData = Callable[[Mapping[str, Any]], None]
@@ -57,7 +57,7 @@ class Agent:
         :param first_id: ids of an earlier conversation (before a freeze) must not be reused.
         """
         self._ids = itertools.count(first_id)
-        self._reader, self._writer = await asyncio.open_connection(sock=sock, limit=_LINE_LIMIT)
+        self._reader, self._writer = await asyncio.open_connection(sock=sock, limit=LINE_LIMIT)
         self._task = asyncio.create_task(self._read(), name=f"{self.level} agent")
         self._writer.write(b"\n")  # ends whatever a predecessor left half-sent
 

@@ -22,6 +22,9 @@ from seabus.patience import deadline
 
 _QUIT_SECONDS: Final = 5.0
 _LAST_BYTES: Final = 2000
+#: MiB of address space that an emulator's program needs for itself, translated code included.
+OWN_MIB: Final = 6144
+MOST_DESCRIPTORS: Final = 256
 
 
 class EmulatorProcess:
@@ -179,10 +182,10 @@ def _limit(pid: int, *, memory_mib: int, file_mib: int) -> None:
     with contextlib.suppress(psutil.NoSuchProcess):
         child = psutil.Process(pid)
         for kind, limit in (
-            (psutil.RLIMIT_AS, (memory_mib + 6144) << 20),
+            (psutil.RLIMIT_AS, (memory_mib + OWN_MIB) << 20),
             (psutil.RLIMIT_FSIZE, file_mib << 20),
             (psutil.RLIMIT_CORE, 0),
-            (psutil.RLIMIT_NOFILE, 256),
+            (psutil.RLIMIT_NOFILE, MOST_DESCRIPTORS),
         ):
             hard = child.rlimit(kind)[1]
             ceiling = limit if hard == resource.RLIM_INFINITY else min(limit, hard)

@@ -11,7 +11,7 @@ from typing import Final, Self
 from seabus.errors import DiskError, HostError
 
 #: A guest chooses how much it says, and must not fill the disk.
-_MOST_BYTES: Final = 64 << 20
+MOST_BYTES: Final = 64 << 20
 
 
 class Transcript:
@@ -21,7 +21,7 @@ class Transcript:
     computer and not on the channel that was being recorded. What comes after ``most`` bytes is dropped.
     """
 
-    def __init__(self, path: Path, *, most: int = _MOST_BYTES) -> None:
+    def __init__(self, path: Path, *, most: int = MOST_BYTES) -> None:
         self._path = path
         self._most = most
         self._failed: OSError | None = None

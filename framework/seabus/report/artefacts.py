@@ -13,7 +13,7 @@ from typing import Final
 from seabus import folders
 from seabus.errors import HostError, UsageError
 
-_KEEP: Final = 200
+KEEP: Final = 200
 
 
 def new(chosen: Path | None = None) -> Path:
@@ -41,6 +41,6 @@ def new(chosen: Path | None = None) -> Path:
 
 def _prune(root: Path) -> None:
     """Forget the oldest of the runs kept by default; a folder the user chose is never touched."""
-    for path in sorted(root.iterdir())[: -_KEEP or None]:
+    for path in sorted(root.iterdir())[: 1 - KEEP or None]:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)

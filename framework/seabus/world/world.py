@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 #: The name of L0's own monitor among the sockets.
 MONITOR: Final = "qmp"
 #: The largest log an emulator may write in a clone; the template's RAM file needs more.
-_LOG_MIB: Final = 64
+LOG_MIB: Final = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,7 +234,7 @@ async def emulated(
             descriptors=sockets.descriptors().values(),
             stderr=artefacts / "emulator.log",
             memory_mib=parts.config.l1_memory_mib,
-            file_mib=parts.config.l1_memory_mib + _LOG_MIB if boot or freezable else _LOG_MIB,
+            file_mib=parts.config.l1_memory_mib + LOG_MIB if boot or freezable else LOG_MIB,
             keepable=folder if keepable else None,
         )
         stack.push_async_callback(process.kill)

@@ -13,7 +13,8 @@ import sys
 sys.path.insert(0, "ci")
 import spec
 print(spec.page(), end="")
-print(*(test for _, tests in spec.RULES for test in tests), sep="\\n", file=sys.stderr)
+named = [tests for _, tests in spec.RULES] + [tests for _, _, tests in spec.LIMITS]
+print(*(test for tests in named for test in tests), sep="\\n", file=sys.stderr)
 """
 
 
