@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs on a lab host are killed at random moments; nothing may be left, held, or judged wrong for it."""
+"""Runs on a lab host, and now and then the host, are killed at random moments.
+
+Nothing may be left here or there, held, or judged wrong for it.
+"""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -12,10 +16,19 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import psutil
+from lab_demo import emulators_of
+
 _TEST: Final = "testcases/test_injectors.py::test_poisoned_and_consumed[hard-offline]"
+#: Every process of a run has it in its environment, whoever its parent becomes.
+_MARK: Final = "SEABUS_LAB_KILLS"
+_RUN: Final = "run"
+#: Of the kills, those that hit the host: it then boots anew.
+_HOSTS_SHARE: Final = 0.1
 _LEFT: Final = "ls -d /run/seabus/world-* 2>/dev/null; pidof qemu-system-aarch64; true"
 
 
@@ -33,6 +46,7 @@ def main() -> int:
         folder = Path(scratch)
         os.environ["SEABUS_LABS"] = str(folder / "leases")
         os.environ["SEABUS_LAB"] = str(folder / "lab" / "lab.toml")
+        os.environ[_MARK] = ""
         lab = subprocess.Popen(
             [sys.executable, "-m", "seabus", "lab", "emulate", str(folder / "lab")], stdout=subprocess.PIPE
         )
@@ -40,32 +54,45 @@ def main() -> int:
             assert lab.stdout is not None
             if not lab.stdout.readline():
                 raise SystemExit("the emulated host did not come up")
-            return _play(arguments)
+            return _play(arguments, folder / "lab")
         finally:
             lab.send_signal(signal.SIGINT)
             lab.wait(60)
 
 
-def _play(arguments: argparse.Namespace) -> int:
+def _play(arguments: argparse.Namespace, lab: Path) -> int:
     chance = random.Random(arguments.seed)
-    killed = finished = 0
+    killed = {"run": 0, "host": 0}
+    finished = 0
     wrong: list[str] = []
     started = time.monotonic()
-    while killed < arguments.count:
+    while sum(killed.values()) < arguments.count:
         run = _start()
         try:
-            output, _ = run.communicate(timeout=chance.uniform(1, 40))
+            output, _ = run.communicate(timeout=chance.uniform(1, 25))
         except subprocess.TimeoutExpired:
-            os.killpg(run.pid, signal.SIGKILL)
-            run.communicate()
-            killed += 1
+            if chance.random() < _HOSTS_SHARE:
+                for host in emulators_of(lab):
+                    host.kill()
+                killed["host"] += 1
+                # The run is told of no pass and no failure by it: its host comes back, or it says that it is gone.
+                output, _ = run.communicate()
+                if run.returncode not in (0, 1) or b"FAILED" in output:
+                    wrong.append(output.decode(errors="replace")[-2000:])
+            else:
+                os.killpg(run.pid, signal.SIGKILL)
+                run.communicate()
+                killed["run"] += 1
+            if left := _orphans():
+                wrong.append(f"left here: {left}")
+            if sum(killed.values()) % 5 == 0:
+                spent = round(time.monotonic() - started)
+                say(f"{killed} killed, {finished} finished, {len(wrong)} wrong, {spent} s")
             continue
         finished += 1
         if run.returncode != 0:
             wrong.append(output.decode(errors="replace")[-2000:])
             say(wrong[-1])
-        if finished % 5 == 0:
-            say(f"{killed} killed, {finished} finished, {len(wrong)} wrong")
     last = _start()
     output, _ = last.communicate()
     if last.returncode != 0:
@@ -88,6 +115,21 @@ def _play(arguments: argparse.Namespace) -> int:
     return 1 if wrong or left or result["held"] or result["dirty"] else 0
 
 
+def _orphans() -> list[str]:
+    """What is left of a killed run on this computer after five seconds."""
+    late = time.monotonic() + 5
+    while (found := list(_marked())) and time.monotonic() < late:
+        time.sleep(0.1)
+    return found
+
+
+def _marked() -> Iterator[str]:
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get(_MARK) == _RUN and process.status() != psutil.STATUS_ZOMBIE:
+                yield " ".join(process.cmdline())[:80]
+
+
 def _start() -> subprocess.Popen[bytes]:
     words = ["-q", "-p", "no:cacheprovider", "--seabus-lab", os.environ["SEABUS_LAB"], _TEST]
     return subprocess.Popen(
@@ -95,6 +137,7 @@ def _start() -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
+        env={**os.environ, _MARK: _RUN},
     )
 
 
