@@ -141,7 +141,7 @@ class Vandal(threading.Thread):
 
 
 def emulators_of(lab: Path) -> list[psutil.Process]:
-    """The hosts of this lab, and of no other that runs here: each keeps its console in a folder of the lab's."""
+    """The hosts of this lab, and of no other that runs here: each keeps its console in the lab's folder."""
     found = []
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or [""]

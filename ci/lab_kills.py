@@ -75,7 +75,7 @@ def _play(arguments: argparse.Namespace, lab: Path) -> int:
                 for host in emulators_of(lab):
                     host.kill()
                 killed["host"] += 1
-                # The run is told of no pass and no failure by it: its host comes back, or it says that it is gone.
+                # No verdict comes of it: the run goes on elsewhere, or says that its host is gone.
                 output, _ = run.communicate()
                 if run.returncode not in (0, 1) or b"FAILED" in output:
                     wrong.append(output.decode(errors="replace")[-2000:])

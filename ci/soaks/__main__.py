@@ -20,11 +20,13 @@ from typing import Any, Final
 
 import measured
 
-from soaks import caches, endings, noise, protocols, suites, wedges, worlds
+from soaks import caches, endings, labs, noise, protocols, suites, wedges, worlds
 from soaks.row import Result, Row, play, say
 
 ROWS: Final[dict[str, Row]] = {
-    row.name: row for room in (worlds, suites, endings, wedges, noise, caches, protocols) for row in room.ROWS
+    row.name: row
+    for room in (worlds, suites, endings, wedges, labs, noise, caches, protocols)
+    for row in room.ROWS
 }
 
 

@@ -30,6 +30,7 @@ TRIALS: Final = {
     "clock": 2,
     "workers": 1,
     "wedges": 6,
+    "ssh": 1,
     "noise": 2,
     "mismatches": 10,
     "damage": 10,
