@@ -23,11 +23,8 @@ import measured
 from soaks import caches, endings, labs, noise, protocols, suites, wedges, worlds
 from soaks.row import Result, Row, play, say
 
-ROWS: Final[dict[str, Row]] = {
-    row.name: row
-    for room in (worlds, suites, endings, wedges, labs, noise, caches, protocols)
-    for row in room.ROWS
-}
+_ROOMS: Final = (worlds, suites, endings, wedges, labs, noise, caches, protocols)
+ROWS: Final[dict[str, Row]] = {row.name: row for room in _ROOMS for row in room.ROWS}
 
 
 def main() -> int:
