@@ -82,10 +82,15 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
 
 
 class _Ending:
-    """SIGTERM and SIGHUP, turned into SIGINT: asyncio unwinds that one in good order."""
+    """SIGTERM and SIGHUP, turned into SIGINT: asyncio unwinds that one in good order.
+
+    A script's shell starts what ends with ``&`` with SIGINT ignored; nothing would end such a run.
+    """
 
     def __init__(self) -> None:
         self.number = int(signal.SIGINT)
+        if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._end)
 

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A command ends by the signals that end commands, and its exit status is 128+N."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+#: A command that says that it is up, and then never ends by itself.
+_COMMAND = """
+import argparse, time
+from seabus import cli
+
+def wait(_):
+    print("up", flush=True)
+    time.sleep(60)
+    return 0
+
+class Parser:
+    def parse_args(self, words):
+        return argparse.Namespace(main=wait)
+
+cli.parser = lambda only=None: Parser()
+cli.script()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("behind", [False, True], ids=["before", "behind"])
+def test_a_signal_ends_a_command(number: signal.Signals, behind: bool) -> None:
+    """Also behind a script, whose shell has SIGINT ignored for what it starts with ``&``."""
+
+    def ignore() -> None:
+        if behind:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    with subprocess.Popen(
+        [sys.executable, "-c", _COMMAND],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=ignore,
+    ) as command:
+        assert command.stdout is not None
+        assert command.stderr is not None
+        assert command.stdout.readline() == "up\n"
+        command.send_signal(number)
+        assert command.wait(10) == 128 + number
+        assert command.stderr.read().startswith("seabus: interrupted")
