@@ -35,12 +35,13 @@ from seabus.patience import STEP, deadline
 from seabus.session import accounts
 from seabus.session.outcome import Outcome
 from seabus.session.vmm_watch import VmmWatch
-from seabus.world import needs, standstill
+from seabus.world import identity, needs, standstill
 from seabus.world.world import World
 
 #: Advice that makes a page of the kernel that gets it unusable.
 _BREAKING: Final = ("hwpoison", "soft-offline")
 _HOST_APEI: Final = "host-apei"
+_MACHINES: Final[tuple[Level, ...]] = ("L1", "L2")
 #: Seconds after which what the kernel has not printed to its end is driven out.
 _GLANCE: Final = 0.25
 #: Seconds after which a touch is slow enough to ask whether the VMM is still there.
@@ -405,8 +406,18 @@ class Stage:
 
     # Inside: who is well, and who is not
 
+    async def _are_the_same(self) -> None:
+        """Whoever lives is who was handed out: else what was seen is of two machines."""
+        await asyncio.gather(*(self._is_the_same(level) for level in _MACHINES if level not in self._dead))
+
+    async def _is_the_same(self, level: Level) -> None:
+        asking = asyncio.ensure_future(identity.check(self.agent(level), self.world.notes[level.lower()]))
+        if await self.while_vmm_lives(asking):
+            await asking
+
     async def _look_around(self) -> None:
         await self.look_after_vmm()
+        await self._are_the_same()
         for bystander in self._bystanders:
             if self.level_of(bystander) in self._dead:
                 continue
