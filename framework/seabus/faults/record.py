@@ -51,8 +51,10 @@ class _Record:
 
     async def put_in(self, world: World) -> None:
         data = self.encoded()
+        firmware = world.firmware()
         (world.artefacts / _KEPT).write_bytes(data)
-        await inject(world.firmware(), data)
+        world.broke = True  # an emulated host, which anybody may break
+        await inject(firmware, data)
 
     def receipt(self, event: Event) -> Receipt | None:
         """L1's own report of this very record."""

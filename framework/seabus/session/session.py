@@ -368,7 +368,7 @@ class SessionVictim:
                 level=stage.level_of(self.victim),
                 op=access.get("advice", op),
                 address=str(self.address + access.get("offset", 0)),
-                perform=lambda: stage.touch(self.victim, op=op, **access),
+                perform=lambda: stage.perform(self.victim, op=op, **access),
             )
         )
 

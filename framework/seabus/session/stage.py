@@ -19,6 +19,7 @@ from typing import Any, Final
 from seabus.arch.addresses import GuestPhysical, HostPhysical
 from seabus.channel.agent import Agent
 from seabus.errors import DeadlineError, MachineError
+from seabus.faults import permission
 from seabus.faults.fault import Fault, Receipt
 from seabus.guest.translate import Addresses, frame, translate
 from seabus.guest.victim import Touch, Victim
@@ -38,8 +39,6 @@ from seabus.session.vmm_watch import VmmWatch
 from seabus.world import identity, needs, standstill
 from seabus.world.world import World
 
-#: Advice that makes a page of the kernel that gets it unusable.
-_BREAKING: Final = ("hwpoison", "soft-offline")
 _HOST_APEI: Final = "host-apei"
 _MACHINES: Final[tuple[Level, ...]] = ("L1", "L2")
 #: Seconds after which what the kernel has not printed to its end is driven out.
@@ -76,8 +75,6 @@ class Stage:
         self._vmm = VmmWatch(world)
         self._heard: dict[int, int] = {}
         self._watching = AsyncExitStack()
-        #: Whether something may have been broken by now.
-        self.broke = False
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -111,6 +108,11 @@ class Stage:
         self._clocks[level] = now
         if before is not None:
             self.recorder.shift(level, before.offset_ns - now.offset_ns)
+
+    @property
+    def broke(self) -> bool:
+        """Whether something may have been broken by now."""
+        return self.world.broke
 
     def is_dead(self, level: Level) -> bool:
         """Whether a level has given up, or does not answer any more."""
@@ -194,9 +196,6 @@ class Stage:
         self.add(
             fault.level, "monitor", "inject", described, f"{described['kind']} {described.get('address')}"
         )
-        self.broke = True
-        if fault.level == "L1":
-            await self.world.permit(described["kind"], getattr(fault, "pfn", None))
         if receipt := await fault.put_in(self.world):
             self._receipts.append(receipt)
             return receipt
@@ -243,11 +242,14 @@ class Stage:
 
     async def touch(self, victim: Victim, **access: Any) -> Touch | None:  # noqa: ANN401 - see Victim.touch
         """Let a victim touch its memory; None if whoever should answer is gone, which is an event then."""
+        if self.level_of(victim) not in self._dead:
+            await permission.ask_for_deed(self.world, self.level_of(victim), access.get("advice"))
+        return await self.perform(victim, **access)
+
+    async def perform(self, victim: Victim, **access: Any) -> Touch | None:  # noqa: ANN401 - Victim.touch's
+        """A touch for which leave was given."""
         if self.level_of(victim) in self._dead:
             return None
-        if access.get("advice") in _BREAKING and self.level_of(victim) == "L1":
-            self.broke = True
-            await self.world.permit("madvise")
         try:
             return await self._touch(victim, access)
         except MachineError:

@@ -95,6 +95,8 @@ class World:
     l2_qmp: Qmp
     vmm_pid: int = 0
     notes: dict[str, Any]
+    #: Whether something may have been broken by now.
+    broke: bool = False
 
     def firmware(self) -> Qmp:
         """The monitor of the machine that the host's firmware is part of: there, records are injected.
@@ -121,7 +123,7 @@ class World:
         raise NotImplementedError
 
     async def permit(self, kind: str, pfn: int | None = None) -> None:
-        """Called right before anything in the host is broken.
+        """Asked by :mod:`seabus.faults.permission`, right before anything in the host is broken.
 
         :param kind: the fault's, as ``"hard-offline"``.
         :param pfn: the page frame of the host, where it is known.
