@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import time
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any, Final
 
 from seabus.arch.addresses import GuestPhysical, HostPhysical
 from seabus.channel.agent import Agent
 from seabus.errors import DeadlineError, MachineError
-from seabus.faults import permission
+from seabus.faults import draws, permission
 from seabus.faults.fault import Fault, Receipt
 from seabus.guest.translate import Addresses, frame, translate
 from seabus.guest.victim import Touch, Victim
@@ -29,11 +29,11 @@ from seabus.judge.verdict import Judgement, Verdict
 from seabus.observe import clock
 from seabus.observe.clock import HERE, Alignment
 from seabus.observe.events import Event, Kind, Level, Recorder
-from seabus.observe.last_words import ghes_fields, panic_of, records_of
 from seabus.observe.story import Story
 from seabus.observe.witness import TraceWitness
 from seabus.patience import STEP, deadline
 from seabus.session import accounts
+from seabus.session.deaths import Deaths
 from seabus.session.outcome import Outcome
 from seabus.session.vmm_watch import VmmWatch
 from seabus.world import identity, needs, standstill
@@ -51,9 +51,10 @@ class Stage:
     """See the module. Made by :meth:`open`.
 
     :param injecting: False makes it a negative control: faults are described, and not put in.
+    :param seed: of what it leaves to chance; by itself one that nobody chose.
     """
 
-    def __init__(self, world: World, *, injecting: bool = True) -> None:
+    def __init__(self, world: World, *, injecting: bool = True, seed: int | None = None) -> None:
         self.world = world
         self.injecting = injecting
         self.recorder = Recorder()
@@ -63,7 +64,6 @@ class Stage:
         }
         self._clocks: dict[Level, Alignment] = {"L0": HERE}
         self._zero_ns = time.monotonic_ns()
-        self._dead: set[Level] = set()
         #: Those that were asked for, in their order.
         self.victims: list[Victim] = []
         self._bystanders: list[Victim] = []
@@ -73,14 +73,22 @@ class Stage:
         self._pages: dict[tuple[int, int], Addresses] = {}
         self._lost = ""
         self._vmm = VmmWatch(world)
+        self._deaths = Deaths(world, self._vmm, self.add)
+        self._dead = self._deaths.dead
+        self.seed = draws.new_seed() if seed is None else seed
+        #: Where chance comes from, here and in whatever context faults are made in.
+        self.chance = random.Random(self.seed)
         self._heard: dict[int, int] = {}
         self._watching = AsyncExitStack()
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, world: World, *, injecting: bool = True) -> AsyncIterator[Stage]:
+    async def open(
+        cls, world: World, *, injecting: bool = True, seed: int | None = None
+    ) -> AsyncIterator[Stage]:
         """A stage whose witnesses watch while the body runs."""
-        stage = cls(world, injecting=injecting)
+        stage = cls(world, injecting=injecting, seed=seed)
+        draws.follow(stage.chance)
         async with stage._watching:
             for witness in stage._witnesses.values():
                 await stage._watching.enter_async_context(witness.watching())
@@ -96,7 +104,7 @@ class Stage:
         self._bystanders = [bystander for bystander in self._bystanders if bystander.agent is not agent]
         self.victims = [victim for victim in self.victims if victim.agent is not agent]
         self._pages.clear()
-        self._dead.discard("L2")
+        self._deaths.lives_anew("L2")
         kept = self.world.artefacts / f"trace-l2-{time.monotonic_ns()}.txt"
         self._witnesses["L2"] = TraceWitness("L2", agent, self.recorder, kept)
         await self._watching.enter_async_context(self._witnesses["L2"].watching())
@@ -196,18 +204,31 @@ class Stage:
         self.add(
             fault.level, "monitor", "inject", described, f"{described['kind']} {described.get('address')}"
         )
-        if receipt := await fault.put_in(self.world):
+        if receipt := await self._put_in(fault):
             self._receipts.append(receipt)
             return receipt
-        await self._settled(self._landed(fault, start))
+        if "L1" not in self._dead:
+            await self._settled(self._landed(fault, start))
         for event in self.recorder.events[start:]:
             if receipt := fault.receipt(event):
                 self._receipts.append(receipt)
                 return receipt
+        if "L1" in self._dead or await self._deaths.mourn():
+            return None  # who should report it has given up: that is judged, and no pass without a receipt
         self._lost = "injection lost: it was accepted, but its target never reported it"
         if await self._is_deaf(fault):
             self._lost += f" ({needs.NEEDS[_HOST_APEI].reason})"
         return None
+
+    async def _put_in(self, fault: Fault) -> Receipt | None:
+        try:
+            receipt = await fault.put_in(self.world)
+        except MachineError:
+            if not await self._deaths.mourn():
+                raise
+            return None
+        self.world.broke = True
+        return receipt
 
     async def until(
         self,
@@ -253,7 +274,7 @@ class Stage:
         try:
             return await self._touch(victim, access)
         except MachineError:
-            if not self._mourn():
+            if not await self._deaths.mourn():
                 raise
             return None
 
@@ -295,11 +316,11 @@ class Stage:
                 if "L1" not in self._dead:
                     await self._look_around()
             except MachineError:
-                if not self._mourn():
+                if not await self._deaths.mourn():
                     raise
-            judgement = judge(self.story(), expectations)
+            judgement = self._proven(judge(self.story(), expectations))
         judged = time.monotonic_ns()
-        if not self._dead:
+        if not self._dead and not self._lost:
             await self._align()
         return Outcome(
             judgement=judgement,
@@ -307,9 +328,22 @@ class Stage:
             expectations=expectations,
             faults=self._faults,
             receipts=self._receipts,
+            seed=self.seed,
             addresses=self._addresses,
             seconds={"fault_to_verdict": (judged - self._zero_ns) / 1e9},
         )
+
+    def _proven(self, judgement: Judgement) -> Judgement:
+        """No receipt, no pass: a story that is as it must be shows nothing of a fault that was not there."""
+        if judgement.verdict is not Verdict.PASS or not self.injecting:
+            return judgement
+        if not self._faults:
+            reason = "nothing was injected, so nothing can be shown"
+            return Judgement(verdict=Verdict.UNKNOWN, reason=reason)
+        if without := len(self._faults) - len(self._receipts):
+            reason = f"injection lost: {without} of {len(self._faults)} faults left no receipt"
+            return Judgement(verdict=Verdict.ERROR, reason=reason)
+        return judgement
 
     def story(self) -> Story:
         """What has happened so far."""
@@ -357,7 +391,7 @@ class Stage:
         waiting = asyncio.ensure_future(awaited)
         ending = asyncio.ensure_future(self.world.process.ended())
         await asyncio.wait({waiting, ending}, return_when=asyncio.FIRST_COMPLETED)
-        if ending.done() and not self._mourn():
+        if ending.done() and not await self._deaths.mourn():
             waiting.cancel()
             raise self.world.process.ended_error()
         ending.cancel()
@@ -378,7 +412,7 @@ class Stage:
             if (still := await standstill.of(self.world)) and still.held:
                 await standstill.blame(self.world, late)
                 raise late
-            self._silent(level)
+            self._deaths.silent(level)
             return None
         touched = await touching
         self.note_touch(victim, touched, op)
@@ -438,7 +472,7 @@ class Stage:
             return False
         if await self._vmm.alive():
             return True
-        await self._vmm_ended()
+        await self._deaths.vmm_ended()
         return False
 
     async def _look_after_guest(self) -> None:
@@ -451,44 +485,6 @@ class Stage:
             self.add("L2", "monitor", "silent", {"who": "guest", "status": status}, f"the guest is {status}")
         for line in await self._vmm.complaints():
             self.add("L1", "vmm", "complaint", {"what": line}, f"the VMM says: {line}")
-
-    async def _vmm_ended(self) -> None:
-        """The VMM is gone: by its own will, or because its guest's kernel panicked."""
-        self._dead.add("L2")
-        if panic := self._panic("L2"):
-            fields = {"who": "guest", "message": panic}
-            self.add("L2", "console", "panic", fields, f"the guest panicked: {panic}")
-            return
-        end = await self._vmm.end()
-        self.add("L1", "process", "ended", {"who": "VMM", **end}, f"the VMM died: {end['words']}")
-
-    def _silent(self, level: Level) -> None:
-        self._dead.add(level)
-        who = "host" if level == "L1" else "guest"
-        if panic := self._panic(level):
-            text = f"the {who} panicked: {panic}"
-            self.add(level, "console", "panic", {"who": who, "message": panic}, text)
-        else:
-            self.add(level, "console", "silent", {"who": who}, f"the {who} fell silent; see its console")
-
-    def _mourn(self) -> bool:
-        """Whether an error is explained by the host's panic, which is an event then, and no error of ours."""
-        if self._panic("L1") is None:
-            return False
-        if "L1" not in self._dead:
-            for record in records_of(self._console("L1")):
-                self.add(
-                    "L1", "console", "ghes", ghes_fields(record), record.lines[0] if record.lines else ""
-                )
-            self._silent("L1")
-        self._dead |= {"L1", "L2"}
-        return True
-
-    def _panic(self, level: Level) -> str | None:
-        return panic_of(self._console(level))
-
-    def _console(self, level: Level) -> Path:
-        return self.world.artefacts / f"console-{level.lower()}.log"
 
     async def _align(self) -> None:
         l1, l2 = await asyncio.gather(
