@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
@@ -32,17 +32,13 @@ from seabus.observe.events import Event, Kind, Level, Recorder
 from seabus.observe.story import Story
 from seabus.observe.witness import TraceWitness
 from seabus.patience import STEP, deadline
-from seabus.session import accounts
+from seabus.session import accounts, landing, rounds
 from seabus.session.deaths import Deaths
 from seabus.session.outcome import Outcome
 from seabus.session.vmm_watch import VmmWatch
-from seabus.world import identity, needs, standstill
+from seabus.world import standstill
 from seabus.world.world import World
 
-_HOST_APEI: Final = "host-apei"
-_MACHINES: Final[tuple[Level, ...]] = ("L1", "L2")
-#: Seconds after which what the kernel has not printed to its end is driven out.
-_GLANCE: Final = 0.25
 #: Seconds after which a touch is slow enough to ask whether the VMM is still there.
 _LOOK_AFTER_VMM: Final = 1.0
 
@@ -58,7 +54,7 @@ class Stage:
         self.world = world
         self.injecting = injecting
         self.recorder = Recorder()
-        self._witnesses: dict[Level, TraceWitness] = {
+        self.witnesses: dict[Level, TraceWitness] = {
             "L1": TraceWitness("L1", world.l1, self.recorder, world.artefacts / "trace-l1.txt"),
             "L2": TraceWitness("L2", world.l2, self.recorder, world.artefacts / "trace-l2.txt"),
         }
@@ -66,15 +62,14 @@ class Stage:
         self._zero_ns = time.monotonic_ns()
         #: Those that were asked for, in their order.
         self.victims: list[Victim] = []
-        self._bystanders: list[Victim] = []
+        self.bystanders: list[Victim] = []
         self._faults: list[Fault] = []
         self._receipts: list[Receipt] = []
         self._addresses: list[Addresses] = []
         self._pages: dict[tuple[int, int], Addresses] = {}
         self._lost = ""
-        self._vmm = VmmWatch(world)
-        self._deaths = Deaths(world, self._vmm, self.add)
-        self._dead = self._deaths.dead
+        self.vmm = VmmWatch(world)
+        self.deaths = Deaths(world, self.vmm, self.add)
         self.seed = draws.new_seed() if seed is None else seed
         #: Where chance comes from, here and in whatever context faults are made in.
         self.chance = random.Random(self.seed)
@@ -90,7 +85,7 @@ class Stage:
         stage = cls(world, injecting=injecting, seed=seed)
         draws.follow(stage.chance)
         async with stage._watching:
-            for witness in stage._witnesses.values():
+            for witness in stage.witnesses.values():
                 await stage._watching.enter_async_context(witness.watching())
             yield stage
 
@@ -101,13 +96,13 @@ class Stage:
     async def watch_anew(self) -> None:
         """The guest has booted anew: watch this life of it, and forget who lived in the one before."""
         agent = self.world.l2
-        self._bystanders = [bystander for bystander in self._bystanders if bystander.agent is not agent]
+        self.bystanders = [bystander for bystander in self.bystanders if bystander.agent is not agent]
         self.victims = [victim for victim in self.victims if victim.agent is not agent]
         self._pages.clear()
-        self._deaths.lives_anew("L2")
+        self.deaths.lives_anew("L2")
         kept = self.world.artefacts / f"trace-l2-{time.monotonic_ns()}.txt"
-        self._witnesses["L2"] = TraceWitness("L2", agent, self.recorder, kept)
-        await self._watching.enter_async_context(self._witnesses["L2"].watching())
+        self.witnesses["L2"] = TraceWitness("L2", agent, self.recorder, kept)
+        await self._watching.enter_async_context(self.witnesses["L2"].watching())
         await self.set_clock("L2")
 
     async def set_clock(self, level: Level) -> None:
@@ -124,7 +119,7 @@ class Stage:
 
     def is_dead(self, level: Level) -> bool:
         """Whether a level has given up, or does not answer any more."""
-        return level in self._dead
+        return level in self.deaths.dead
 
     def agent(self, level: Level) -> Agent:
         """The agent of L1 or L2."""
@@ -136,10 +131,10 @@ class Stage:
         """A process that owns memory; the first at a level brings a bystander, who must stay well."""
         agent = self.agent(level)
         wanted = [Victim.make(agent, **options)]
-        if all(bystander.agent is not agent for bystander in self._bystanders):
+        if all(bystander.agent is not agent for bystander in self.bystanders):
             wanted.append(Victim.make(agent))
         victim, *bystanders = await asyncio.gather(*wanted)
-        self._bystanders += bystanders
+        self.bystanders += bystanders
         self.victims.append(victim)
         return victim
 
@@ -198,37 +193,20 @@ class Stage:
         if not self.injecting:
             return None
         described = fault.described()
-        start = len(self.recorder.events)
         self._zero_ns = self._zero_ns if self._faults else time.monotonic_ns()
         self._faults.append(fault)
         self.add(
             fault.level, "monitor", "inject", described, f"{described['kind']} {described.get('address')}"
         )
-        if receipt := await self._put_in(fault):
+        if receipt := await landing.put_in(self, fault):
             self._receipts.append(receipt)
             return receipt
-        if "L1" not in self._dead:
-            await self._settled(self._landed(fault, start))
-        for event in self.recorder.events[start:]:
-            if receipt := fault.receipt(event):
-                self._receipts.append(receipt)
-                return receipt
-        if "L1" in self._dead or await self._deaths.mourn():
+        if self.is_dead("L1") or await self.deaths.mourn():
             return None  # who should report it has given up: that is judged, and no pass without a receipt
         self._lost = "injection lost: it was accepted, but its target never reported it"
-        if await self._is_deaf(fault):
-            self._lost += f" ({needs.NEEDS[_HOST_APEI].reason})"
+        if await landing.is_deaf(self, fault):
+            self._lost += f" ({landing.HOST_APEI.reason})"
         return None
-
-    async def _put_in(self, fault: Fault) -> Receipt | None:
-        try:
-            receipt = await fault.put_in(self.world)
-        except MachineError:
-            if not await self._deaths.mourn():
-                raise
-            return None
-        self.world.broke = True
-        return receipt
 
     async def until(
         self,
@@ -242,7 +220,7 @@ class Stage:
 
         Nothing is waited for in a negative control, or from the dead.
         """
-        if not self._faults or level in self._dead:
+        if not self._faults or level in self.deaths.dead:
             return None
         with contextlib.suppress(DeadlineError):
             return await self.recorder.until(
@@ -263,18 +241,18 @@ class Stage:
 
     async def touch(self, victim: Victim, **access: Any) -> Touch | None:  # noqa: ANN401 - see Victim.touch
         """Let a victim touch its memory; None if whoever should answer is gone, which is an event then."""
-        if self.level_of(victim) not in self._dead:
+        if self.level_of(victim) not in self.deaths.dead:
             await permission.ask_for_deed(self.world, self.level_of(victim), access.get("advice"))
         return await self.perform(victim, **access)
 
     async def perform(self, victim: Victim, **access: Any) -> Touch | None:  # noqa: ANN401 - Victim.touch's
         """A touch for which leave was given."""
-        if self.level_of(victim) in self._dead:
+        if self.level_of(victim) in self.deaths.dead:
             return None
         try:
             return await self._touch(victim, access)
         except MachineError:
-            if not await self._deaths.mourn():
+            if not await self.deaths.mourn():
                 raise
             return None
 
@@ -301,7 +279,7 @@ class Stage:
             loops = [await stack.enter_async_context(victim.looping(**access)) for victim in victims]
             yield
             for loop in loops if self._faults else ():
-                if "L2" in self._dead or not await self.while_vmm_lives(loop.task):
+                if "L2" in self.deaths.dead or not await self.while_vmm_lives(loop.task):
                     loop.task.cancel()
                     await asyncio.wait([loop.task])
                 else:
@@ -313,14 +291,14 @@ class Stage:
             judgement = Judgement(verdict=Verdict.ERROR, reason=self._lost)
         else:
             try:
-                if "L1" not in self._dead:
-                    await self._look_around()
+                if "L1" not in self.deaths.dead:
+                    await rounds.look_around(self)
             except MachineError:
-                if not await self._deaths.mourn():
+                if not await self.deaths.mourn():
                     raise
             judgement = self._proven(judge(self.story(), expectations))
         judged = time.monotonic_ns()
-        if not self._dead and not self._lost:
+        if not self.deaths.dead and not self._lost:
             await self._align()
         return Outcome(
             judgement=judgement,
@@ -365,40 +343,6 @@ class Stage:
             Event(level=level, witness=witness, kind=kind, clock_ns=clock_ns, fields=fields, text=text)
         )
 
-    async def _landed(self, fault: Fault, start: int) -> None:
-        """Until the fault's receipt is among the events; a mark in the trace drives out what waits there."""
-        for _ in range(int(STEP / _GLANCE)):
-            with contextlib.suppress(DeadlineError):
-                await self.recorder.until(
-                    lambda event: fault.receipt(event) is not None,
-                    within=_GLANCE,
-                    what="a receipt",
-                    start=start,
-                )
-                return
-            await self._witnesses["L1"].caught_up()
-            if await self._is_deaf(fault):
-                return
-
-    async def _is_deaf(self, fault: Fault) -> bool:
-        """Whether nobody in the host could hear of a firmware record."""
-        if fault.level != "L0" or "L1" in self._dead:
-            return False
-        return not await needs.has(self.world, needs.NEEDS[_HOST_APEI])
-
-    async def _settled(self, awaited: Coroutine[Any, Any, object]) -> None:
-        """Until it comes, does not come, or nobody is left to bring it: then the consoles are read."""
-        waiting = asyncio.ensure_future(awaited)
-        ending = asyncio.ensure_future(self.world.process.ended())
-        await asyncio.wait({waiting, ending}, return_when=asyncio.FIRST_COMPLETED)
-        if ending.done() and not await self._deaths.mourn():
-            waiting.cancel()
-            raise self.world.process.ended_error()
-        ending.cancel()
-        waiting.cancel()
-        with contextlib.suppress(asyncio.CancelledError, DeadlineError):
-            await waiting
-
     # Inside: touching
 
     async def _touch(self, victim: Victim, access: Mapping[str, Any]) -> Touch | None:
@@ -412,7 +356,8 @@ class Stage:
             if (still := await standstill.of(self.world)) and still.held:
                 await standstill.blame(self.world, late)
                 raise late
-            self._deaths.silent(level)
+            if not await self.deaths.mourn():
+                self.deaths.silent(level)
             return None
         touched = await touching
         self.note_touch(victim, touched, op)
@@ -442,49 +387,14 @@ class Stage:
 
     # Inside: who is well, and who is not
 
-    async def _are_the_same(self) -> None:
-        """Whoever lives is who was handed out: else what was seen is of two machines."""
-        await asyncio.gather(*(self._is_the_same(level) for level in _MACHINES if level not in self._dead))
-
-    async def _is_the_same(self, level: Level) -> None:
-        asking = asyncio.ensure_future(identity.check(self.agent(level), self.world.notes[level.lower()]))
-        if await self.while_vmm_lives(asking):
-            await asking
-
-    async def _look_around(self) -> None:
-        await self.look_after_vmm()
-        await self._are_the_same()
-        for bystander in self._bystanders:
-            if self.level_of(bystander) in self._dead:
-                continue
-            touching = asyncio.ensure_future(bystander.touch(op="read"))
-            if await self.while_vmm_lives(touching) and not (beside := await touching).intact:
-                text = f"a page beside the fault was hit: {beside.outcome}"
-                self.add(self.level_of(bystander), "bystander", "bystander", {"who": "bystander"}, text)
-        await asyncio.gather(
-            *(witness.caught_up() for level, witness in self._witnesses.items() if level not in self._dead),
-            self._look_after_guest(),
-        )
-
     async def look_after_vmm(self) -> bool:
         """Whether the VMM lives; that it does not is an event."""
-        if "L2" in self._dead:
+        if "L2" in self.deaths.dead:
             return False
-        if await self._vmm.alive():
+        if await self.vmm.alive():
             return True
-        await self._deaths.vmm_ended()
+        await self.deaths.vmm_ended()
         return False
-
-    async def _look_after_guest(self) -> None:
-        """Whether the VMM lives and its guest runs."""
-        if not await self.look_after_vmm():
-            return
-        status = (await self.world.l2_qmp.execute("query-status"))["status"]
-        if status != "running":
-            self._dead.add("L2")
-            self.add("L2", "monitor", "silent", {"who": "guest", "status": status}, f"the guest is {status}")
-        for line in await self._vmm.complaints():
-            self.add("L1", "vmm", "complaint", {"what": line}, f"the VMM says: {line}")
 
     async def _align(self) -> None:
         l1, l2 = await asyncio.gather(

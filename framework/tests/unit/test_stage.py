@@ -230,7 +230,9 @@ def test_a_fault_that_was_reported_passes(tmp_path: Path) -> None:
         async def breaks() -> None:
             world.machine("L1").traces(FAILED)
 
+        assert not stage.broke
         await stage.inject(Planted(effect=breaks))
+        assert stage.broke
 
     outcome = played(tmp_path, play)
     assert outcome.judgement.verdict is Verdict.PASS, outcome.judgement
