@@ -25,8 +25,8 @@ from seabus.world.world import World
 async def run(script: Script, world: World, *, inject: bool = True, seed: int | None = None) -> Outcome:
     """Play it in a fresh world.
 
-    :param inject: False makes it the negative control: nothing is injected.
     :param seed: of what is left to chance.
+    :param inject: False makes it the negative control: nothing is injected.
     :raises MachineError: a step could not be taken.
     """
     async with Stage.open(world, injecting=inject, seed=seed) as stage:
