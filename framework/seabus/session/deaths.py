@@ -70,10 +70,17 @@ class Deaths:
         else:
             self._add("L1", "process", "ended", {"who": "VMM", **end}, f"the VMM died: {end['words']}")
 
+    def stays(self, level: Level) -> bool:
+        """Whether a level that does not answer stays where it panicked, which is an event then."""
+        panic = self._panic(level)
+        if panic is None or not panic.ended:
+            return False
+        self._panicked(level, panic)
+        return True
+
     def silent(self, level: Level) -> None:
         """It does not answer any more, nor does anybody hold it."""
-        if (panic := self._panic(level)) and panic.ended:
-            self._panicked(level, panic)
+        if self.stays(level):
             return
         self.dead.add(level)
         who = _WHO[level]

@@ -532,6 +532,23 @@ def test_a_host_that_stays_silent_has_a_console(
         assert "injection lost" in outcome.judgement.reason
 
 
+def test_a_guest_that_stays_where_it_panicked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody touches anything after the fault: only the round before the verdict finds it."""
+    monkeypatch.setenv("SEABUS_PATIENCE", "0.1")
+
+    async def play(stage: Stage, world: Stand) -> None:
+        async def breaks() -> None:
+            world.machine("L1").traces(FAILED)
+            world.machine("L2").silent = True
+            world.console("L2", PANIC + END)
+
+        await stage.inject(Planted(effect=breaks, told=True))
+
+    outcome = played(tmp_path, play)
+    assert outcome.judgement.verdict is Verdict.FAIL
+    assert [finding.subject for finding in dead(outcome)] == ["guest"]
+
+
 # Chance has a seed.
 
 
