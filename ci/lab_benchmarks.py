@@ -65,7 +65,7 @@ def lab_event_s(folder: Path) -> list[float]:
         async with Stage.open(world) as stage:
             for _ in range(50):
                 started = time.monotonic()
-                await stage._witnesses["L1"].caught_up()
+                await stage.witnesses["L1"].caught_up()
                 found.append(time.monotonic() - started)
         return found
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from seabus.faults import permission
 from seabus.faults.fault import Receipt
 from seabus.guest.touch import Touch
 from seabus.observe.events import Event, Level
@@ -17,7 +18,7 @@ from seabus.world.world import World
 class Deed:
     """A victim reads an address that nobody answers, or has a page of its own poisoned.
 
-    :param op: what it does, as in :meth:`seabus.guest.victim.Victim.touch`.
+    :param op: what it does, as in :meth:`seabus.guest.victim.Victim.touch`; of madvise(2) its advice.
     :param perform: lets it; None if nobody is left to answer.
     """
 
@@ -31,7 +32,8 @@ class Deed:
 
     async def put_in(self, world: World) -> Receipt | None:
         """The victim's own account is the receipt: it has no reason to hide what came of it."""
-        del world
+        await permission.ask_for_deed(world, self.level, self.op)
+        world.broke = True
         touched = await self.perform()
         if touched is None:
             return None

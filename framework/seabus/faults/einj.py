@@ -8,13 +8,14 @@ that an error then happens was never seen on hardware by us.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from seabus.arch.addresses import HostPhysical
 from seabus.arch.einj import einj_error_types
 from seabus.channel.interface import Commands
 from seabus.errors import CapabilityError, MachineError
+from seabus.faults import permission
 from seabus.faults.fault import Receipt
 from seabus.observe.events import Event, Level
 from seabus.world.world import World
@@ -22,12 +23,17 @@ from seabus.world.world import World
 #: The kernel's directory (Documentation/firmware-guide/acpi/apei/einj.rst).
 FOLDER: Final = "/sys/kernel/debug/apei/einj"
 
-_MEMORY_UNCORRECTABLE: Final = 1 << 4
-#: Valid bits of the address mask: the whole page is meant.
+#: What breaks a page as a memory error does: uncorrected, and the host lives on.
+MEMORY_UNCORRECTABLE: Final = 1 << 4
+#: Valid bits of the address mask: the whole page is meant. The kernel takes nothing coarser.
 _PAGE_MASK: Final = 0xFFFF_FFFF_FFFF_F000
-#: ``flags``: memory address and mask are valid (ACPI 6.5, table 18.30).
+#: ``flags``: which parameters are valid (ACPI 6.5, table 18.30): 1 the processor in param3, 2 the memory
+#: address and mask in param1 and param2, 4 the PCIe segment, bus, device and function in param4.
 _MEMORY_VALID: Final = 2
-_RESTORED: Final = ("error_type", "flags", "param1", "param2", "notrigger")
+#: What must be there for a page to be named: the firmware's table has ACPI 5's extension.
+_PARAMETERS: Final = ("flags", "param1", "param2")
+#: ``error_type`` comes last: each of the others can be put back whatever it is.
+_RESTORED: Final = ("flags", "param1", "param2", "param3", "param4", "notrigger", "error_type")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +46,9 @@ class Einj:
     """
 
     address: HostPhysical
-    error_type: int = _MEMORY_UNCORRECTABLE
+    error_type: int = MEMORY_UNCORRECTABLE
     trigger: bool = True
-    level: Level = "L1"
+    level: Level = field(default="L1", init=False)
     folder: str = FOLDER
 
     @property
@@ -61,9 +67,11 @@ class Einj:
     async def put_in(self, world: World) -> Receipt | None:
         """Fill the files in, ask for the error, and leave the files as they were.
 
-        :raises CapabilityError: no EINJ, or its firmware does not have this type.
-        :raises MachineError: the kernel or firmware refuses.
+        :raises CapabilityError: no EINJ, or its firmware does not have this type, or takes no address.
+        :raises MachineError: the kernel or firmware refuses, or the files are not as they were.
         """
+        await must_be_able(world.l1, self)
+        await permission.ask(world, "einj", self.pfn)
         await inject(world.l1, self)
         if self.trigger:
             return None
@@ -97,33 +105,78 @@ async def available(commands: Commands, folder: str = FOLDER) -> int:
     return sum(int(line.split()[0], 16) for line in listing.text.splitlines() if line.startswith("0x"))
 
 
-async def inject(commands: Commands, fault: Einj) -> None:
-    """The protocol of the files; see :meth:`Einj.put_in`."""
+async def can_break_memory(commands: Commands, folder: str = FOLDER) -> bool:
+    """Whether a host's firmware can break a page that is named to it: whether :class:`Einj` is of use."""
+    try:
+        await must_be_able(commands, Einj(address=HostPhysical(0), folder=folder))
+    except CapabilityError:
+        return False
+    return True
+
+
+async def must_be_able(commands: Commands, fault: Einj) -> None:
+    """Whether firmware has the type, and takes an address; nothing is written.
+
+    :raises CapabilityError: it does not.
+    """
     if not await available(commands, fault.folder) & fault.error_type:
         raise CapabilityError(
             f"the host's firmware cannot inject `{', '.join(einj_error_types(fault.error_type))}`",
             hint=f"{fault.folder}/available_error_type lists what it can",
             capability="einj",
         )
-    before = {name: await _read(commands, fault, name) for name in _RESTORED}
+    for name in _PARAMETERS:
+        if await _read(commands, fault, name) is None:
+            raise CapabilityError(
+                f"the host's EINJ has no {name}: its firmware cannot be told which page",
+                hint="it needs ACPI 5's SET_ERROR_TYPE_WITH_ADDRESS (a firmware setting)",
+                capability="einj",
+            )
+
+
+async def inject(commands: Commands, fault: Einj) -> None:
+    """The protocol of the files; see :meth:`Einj.put_in`."""
+    before = {name: text for name in _RESTORED if (text := await _read(commands, fault, name)) is not None}
     wanted = {
-        "error_type": hex(fault.error_type),
         "flags": hex(_MEMORY_VALID),
         "param1": str(fault.address),
         "param2": hex(_PAGE_MASK),
+        "param3": "0x0",
+        "param4": "0x0",
         "notrigger": "0x0" if fault.trigger else "0x1",
+        "error_type": hex(fault.error_type),
     }
     try:
         for name, text in wanted.items():
-            await _write(commands, fault, name, text)
+            if name in before:
+                await _write(commands, fault, name, text)
         await _write(commands, fault, "error_inject", "1")
-    finally:
-        for name, text in before.items():
+    except BaseException as error:
+        if (left := await _put_back(commands, fault, before)) and isinstance(error, MachineError):
+            error.details.setdefault("EINJ's files", left)
+        raise
+    if left := await _put_back(commands, fault, before):
+        raise MachineError(f"EINJ's files are not as they were: {left}", hint="reboot the host")
+
+
+async def _put_back(commands: Commands, fault: Einj, before: Mapping[str, str]) -> str:
+    """Each file, whatever comes of the others; what could not be, in words."""
+    left = []
+    for name, text in before.items():
+        # The kernel begins with no error type, and takes none: that one stays the last that was used.
+        if name == "error_type" and int(text, 16) == 0:
+            continue
+        try:
             await _write(commands, fault, name, text)
+        except MachineError as error:
+            left.append(error.message)
+    return "; ".join(left)
 
 
-async def _read(commands: Commands, fault: Einj, name: str) -> str:
-    return (await commands.run("cat", f"{fault.folder}/{name}")).must_succeed().text.strip() or "0x0"
+async def _read(commands: Commands, fault: Einj, name: str) -> str | None:
+    """What a file holds, ``0x10``; None if it is not there."""
+    result = await commands.run("cat", f"{fault.folder}/{name}")
+    return (result.text.strip() or "0x0") if result.exit == 0 else None
 
 
 async def _write(commands: Commands, fault: Einj, name: str, text: str) -> None:

@@ -44,7 +44,9 @@ class Fault(Protocol):
     async def put_in(self, world: World) -> Receipt | None:
         """Let it happen. That this returns proves nothing, unless it returns a receipt.
 
-        :raises CapabilityError: this world has no means for it.
+        Whatever breaks something of the host asks for leave first (:mod:`seabus.faults.permission`).
+
+        :raises CapabilityError: this world has no means for it, or its host must not be broken so.
         """
 
     def receipt(self, event: Event) -> Receipt | None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from seabus.arch.addresses import HostPhysical
 from seabus.errors import AgentError, CapabilityError
+from seabus.faults import permission
 from seabus.faults.fault import Receipt
 from seabus.observe.events import Event, Level
 from seabus.world.world import World
@@ -29,7 +30,7 @@ class _HostPoison:
     """A page of L1 is poisoned by writing to one of its kernel's files."""
 
     address: HostPhysical
-    level: Level = "L1"
+    level: Level = field(default="L1", init=False)
 
     @property
     def pfn(self) -> int:
@@ -37,7 +38,7 @@ class _HostPoison:
         return self.address.pfn
 
     def described(self) -> Mapping[str, Any]:
-        return {"kind": self._kind(), "address": str(self.address), "address_space": "L1 physical"}
+        return {"kind": self.kind, "address": str(self.address), "address_space": "L1 physical"}
 
     def receipt(self, event: Event) -> Receipt | None:
         """memory_failure() dealt with this page frame."""
@@ -45,7 +46,9 @@ class _HostPoison:
             return None
         return Receipt(witness=f"L1 {event.witness}", facts={"pfn": hex(self.address.pfn)})
 
-    def _kind(self) -> str:
+    @property
+    def kind(self) -> str:
+        """What a lab file calls it."""
         raise NotImplementedError
 
 
@@ -54,9 +57,10 @@ class HardOffline(_HostPoison):
     """The administrator takes a page out of service (Linux drivers/base/memory.c, hard_offline_page)."""
 
     async def put_in(self, world: World) -> None:
-        await _write(world, _HARD_OFFLINE, str(self.address))
+        await _write(world, self, _HARD_OFFLINE, str(self.address))
 
-    def _kind(self) -> str:
+    @property
+    def kind(self) -> str:
         return "hard-offline"
 
 
@@ -65,9 +69,10 @@ class HwpoisonInject(_HostPoison):
     """The hwpoison injector is told a page frame (Linux mm/hwpoison-inject.c, corrupt-pfn)."""
 
     async def put_in(self, world: World) -> None:
-        await _write(world, _CORRUPT, hex(self.address.pfn))
+        await _write(world, self, _CORRUPT, hex(self.address.pfn))
 
-    def _kind(self) -> str:
+    @property
+    def kind(self) -> str:
         return "hwpoison-inject"
 
 
@@ -76,7 +81,7 @@ class SoftOffline:
     """The administrator wants a page out of service while it can still be read: its content is moved."""
 
     address: HostPhysical
-    level: Level = "L1"
+    level: Level = field(default="L1", init=False)
 
     @property
     def pfn(self) -> int:
@@ -84,12 +89,17 @@ class SoftOffline:
         return self.address.pfn
 
     def described(self) -> Mapping[str, Any]:
-        return {"kind": "soft-offline", "address": str(self.address), "address_space": "L1 physical"}
+        return {"kind": self.kind, "address": str(self.address), "address_space": "L1 physical"}
+
+    @property
+    def kind(self) -> str:
+        """What a lab file calls it."""
+        return "soft-offline"
 
     async def put_in(self, world: World) -> Receipt | None:
         """The kernel counts a page more that it does not use (``HardwareCorrupted`` of /proc/meminfo)."""
         before = await _corrupted_kib(world)
-        await _write(world, _SOFT_OFFLINE, str(self.address))
+        await _write(world, self, _SOFT_OFFLINE, str(self.address))
         lost = await _corrupted_kib(world) - before
         if lost <= 0:
             return None
@@ -107,7 +117,8 @@ async def _corrupted_kib(world: World) -> int:
     return int(found[1]) if found else 0
 
 
-async def _write(world: World, path: str, text: str) -> None:
+async def _write(world: World, fault: _HostPoison | SoftOffline, path: str, text: str) -> None:
+    await permission.ask(world, fault.kind, fault.pfn)
     try:
         await world.l1.write(path, text.encode(), append=True)
     except AgentError as error:

@@ -20,6 +20,7 @@ from seabus.arch.cper import (
 )
 from seabus.channel.qmp import Qmp
 from seabus.errors import CapabilityError, MachineError
+from seabus.faults.draws import draw_uuid
 from seabus.faults.fault import Receipt
 from seabus.machine.capabilities import EmulatorCapabilities
 from seabus.observe.events import Event, Level
@@ -41,7 +42,7 @@ class _Record:
     :param nonce: the FRU id the record carries; it is what a receipt is recognised by.
     """
 
-    nonce: uuid.UUID = field(default_factory=uuid.uuid4)
+    nonce: uuid.UUID = field(default_factory=draw_uuid)
     severity: Severity = Severity.RECOVERABLE
     level: Level = "L0"
 
@@ -51,8 +52,10 @@ class _Record:
 
     async def put_in(self, world: World) -> None:
         data = self.encoded()
+        firmware = world.firmware()
         (world.artefacts / _KEPT).write_bytes(data)
-        await inject(world.firmware(), data)
+        world.broke = True  # an emulated host, which anybody may break
+        await inject(firmware, data)
 
     def receipt(self, event: Event) -> Receipt | None:
         """L1's own report of this very record."""

@@ -38,8 +38,7 @@ async def bring_up(stack: contextlib.AsyncExitStack, world: LabWorld, *, say: Sa
         await migration.load(world.l2_qmp, _state(world), _CAPABILITIES, within=CLONE)
         await world.l2.connect(wires[ports.L2_AGENT], first_id=restore.FIRST_ID)
         world.l2_qga.attach(wires[ports.L2_QGA])
-        await restore.adopt(world.l2, known)
-        return known
+        return await restore.adopt(world.l2, known)
     await _start(world, frozen=False)
 
     async def answer() -> dict[str, Any]:

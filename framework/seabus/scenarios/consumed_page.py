@@ -38,13 +38,16 @@ ABOUT: Final = {
 }
 
 
-async def run(world: World, *, inject: bool = True, access: Access = "read") -> Outcome:
+async def run(
+    world: World, *, inject: bool = True, access: Access = "read", seed: int | None = None
+) -> Outcome:
     """Follow one fault through a fresh world.
 
     :param inject: False makes it the negative control: the same steps, but nothing is injected.
+    :param seed: of what is left to chance.
     :raises MachineError: a channel or a machine failed on the way; that is no verdict on the system.
     """
-    async with Stage.open(world, injecting=inject) as stage:
+    async with Stage.open(world, injecting=inject, seed=seed) as stage:
         victim = await stage.victim()
         page = await stage.locate(victim)
         fault = world.fault_at(page.host_physical)

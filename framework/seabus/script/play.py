@@ -22,13 +22,14 @@ from seabus.session.stage import Stage
 from seabus.world.world import World
 
 
-async def run(script: Script, world: World, *, inject: bool = True) -> Outcome:
+async def run(script: Script, world: World, *, inject: bool = True, seed: int | None = None) -> Outcome:
     """Play it in a fresh world.
 
+    :param seed: of what is left to chance.
     :param inject: False makes it the negative control: nothing is injected.
     :raises MachineError: a step could not be taken.
     """
-    async with Stage.open(world, injecting=inject) as stage:
+    async with Stage.open(world, injecting=inject, seed=seed) as stage:
         player = _Player(script, stage)
         await player.gather()
         for step in script.steps:

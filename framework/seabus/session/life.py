@@ -17,7 +17,7 @@ from seabus.guest.translate import Addresses, frame
 from seabus.observe import tracing
 from seabus.observe.events import Level
 from seabus.patience import STEP, deadline
-from seabus.world import boot, bring
+from seabus.world import boot, bring, restore
 from seabus.world.world import EmulatedWorld
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ async def _live_on(stage: Stage) -> None:
         return hello
 
     hello = await boot.finish_l2(world, anew(), say=lambda _: None)
-    world.notes["l2"] = hello
+    world.notes["l2"] = await restore.adopt(world.l2, hello)
     await tracing.set_up("L2", world.l2)
     await stage.watch_anew()
     fields = {"another_life": hello["boot_id"] != before}

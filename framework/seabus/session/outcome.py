@@ -19,6 +19,7 @@ class Outcome:
 
     :param faults: what was injected; empty in a negative control.
     :param receipts: the proof of each fault that landed, in the same order.
+    :param seed: what the session drew by chance follows from it (:mod:`seabus.faults.draws`).
     :param addresses: the pages the session looked at, each in its address spaces.
     """
 
@@ -28,4 +29,5 @@ class Outcome:
     faults: Sequence[Fault] = ()
     receipts: Sequence[Receipt] = ()
     addresses: Sequence[Addresses] = ()
+    seed: int | None = None
     seconds: dict[str, float] = field(default_factory=dict)

@@ -25,6 +25,7 @@ from seabus.arch.addresses import GuestPhysical, GuestVirtual, HostPhysical
 from seabus.channel.agent import Agent
 from seabus.channel.interface import CommandResult
 from seabus.errors import DeadlineError, MachineError, NoVerdictError, UsageError
+from seabus.faults import draws
 from seabus.faults.deed import Deed
 from seabus.faults.fault import Fault, Receipt
 from seabus.guest.blocks import Block, own_blocks
@@ -80,6 +81,7 @@ class Session:
         purpose: str,
         injecting: bool = True,
         keepable: bool = False,
+        seed: int | None = None,
     ) -> Iterator[Session]:
         """Clone a world and watch it while the body runs.
 
@@ -87,9 +89,10 @@ class Session:
 
         :param injecting: False makes it a negative control: injections are not made.
         :param keepable: its world may be kept (:meth:`EmulatedWorld.keep`).
+        :param seed: of what is left to chance; with that of an earlier session the same is drawn.
         """
         opening = restore.cloned(frozen, artefacts=artefacts, purpose=purpose, keepable=keepable)
-        with cls.over(opening, injecting=injecting) as session:
+        with cls.over(opening, injecting=injecting, seed=seed) as session:
             yield session
 
     @classmethod
@@ -100,10 +103,12 @@ class Session:
         *,
         injecting: bool = True,
         runner: Runner | None = None,
+        seed: int | None = None,
     ) -> Iterator[Session]:
         """Watch a world of any kind while the body runs.
 
         :param opening: gives the world, and ends it.
+        :param seed: as in :meth:`open`.
         :param runner: whose loop it all runs in; by itself one that runs only while something is awaited.
         """
         with contextlib.ExitStack() as outer:
@@ -111,7 +116,9 @@ class Session:
             stack = contextlib.AsyncExitStack()
             try:
                 world = runner.run(stack.enter_async_context(opening))
-                stage = runner.run(stack.enter_async_context(Stage.open(world, injecting=injecting)))
+                staging = Stage.open(world, injecting=injecting, seed=seed)
+                stage = runner.run(stack.enter_async_context(staging))
+                draws.follow(stage.chance)  # the loop has a context of its own
                 yield cls(runner, stage)
             finally:
                 runner.run(stack.aclose())
@@ -129,6 +136,11 @@ class Session:
     def story(self) -> Story:
         """What has happened so far."""
         return self.stage.story()
+
+    @property
+    def seed(self) -> int:
+        """From which all follows that is left to chance."""
+        return self.stage.seed
 
     @property
     def vmm_pid(self) -> int:
@@ -162,7 +174,7 @@ class Session:
         self.run(bystanding.read_log(self.stage))
 
     def inject(self, fault: Fault) -> Receipt | None:
-        """Put a fault in, and return when it has landed; None in a negative control.
+        """Put a fault in, and return when it has landed; None in a negative control, or if the host died.
 
         :raises MachineError: the fault was lost: nobody reported it.
         :raises UsageError: the world is shared.
@@ -170,7 +182,7 @@ class Session:
         if self.looking_only:
             raise UsageError("this world is shared, and for looking only", hint="inject into a `world`")
         receipt = self.run(self.stage.inject(fault))
-        if receipt is None and self.stage.injecting:
+        if receipt is None and self.stage.injecting and not self.stage.is_dead("L1"):
             self._judge(())
         return receipt
 
@@ -368,7 +380,7 @@ class SessionVictim:
                 level=stage.level_of(self.victim),
                 op=access.get("advice", op),
                 address=str(self.address + access.get("offset", 0)),
-                perform=lambda: stage.touch(self.victim, op=op, **access),
+                perform=lambda: stage.perform(self.victim, op=op, **access),
             )
         )
 

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any, Final
 
 from seabus.arch.addresses import GuestPhysical, HostPhysical
 from seabus.channel.agent import Agent
 from seabus.errors import DeadlineError, MachineError
+from seabus.faults import draws, permission
 from seabus.faults.fault import Fault, Receipt
 from seabus.guest.translate import Addresses, frame, translate
 from seabus.guest.victim import Touch, Victim
@@ -28,21 +29,16 @@ from seabus.judge.verdict import Judgement, Verdict
 from seabus.observe import clock
 from seabus.observe.clock import HERE, Alignment
 from seabus.observe.events import Event, Kind, Level, Recorder
-from seabus.observe.last_words import ghes_fields, panic_of, records_of
 from seabus.observe.story import Story
 from seabus.observe.witness import TraceWitness
 from seabus.patience import STEP, deadline
-from seabus.session import accounts
+from seabus.session import accounts, landing, rounds
+from seabus.session.deaths import Deaths
 from seabus.session.outcome import Outcome
 from seabus.session.vmm_watch import VmmWatch
-from seabus.world import needs, standstill
+from seabus.world import standstill
 from seabus.world.world import World
 
-#: Advice that makes a page of the kernel that gets it unusable.
-_BREAKING: Final = ("hwpoison", "soft-offline")
-_HOST_APEI: Final = "host-apei"
-#: Seconds after which what the kernel has not printed to its end is driven out.
-_GLANCE: Final = 0.25
 #: Seconds after which a touch is slow enough to ask whether the VMM is still there.
 _LOOK_AFTER_VMM: Final = 1.0
 
@@ -51,40 +47,45 @@ class Stage:
     """See the module. Made by :meth:`open`.
 
     :param injecting: False makes it a negative control: faults are described, and not put in.
+    :param seed: of what it leaves to chance; by itself one that nobody chose.
     """
 
-    def __init__(self, world: World, *, injecting: bool = True) -> None:
+    def __init__(self, world: World, *, injecting: bool = True, seed: int | None = None) -> None:
         self.world = world
         self.injecting = injecting
         self.recorder = Recorder()
-        self._witnesses: dict[Level, TraceWitness] = {
+        self.witnesses: dict[Level, TraceWitness] = {
             "L1": TraceWitness("L1", world.l1, self.recorder, world.artefacts / "trace-l1.txt"),
             "L2": TraceWitness("L2", world.l2, self.recorder, world.artefacts / "trace-l2.txt"),
         }
         self._clocks: dict[Level, Alignment] = {"L0": HERE}
         self._zero_ns = time.monotonic_ns()
-        self._dead: set[Level] = set()
         #: Those that were asked for, in their order.
         self.victims: list[Victim] = []
-        self._bystanders: list[Victim] = []
+        self.bystanders: list[Victim] = []
         self._faults: list[Fault] = []
         self._receipts: list[Receipt] = []
         self._addresses: list[Addresses] = []
         self._pages: dict[tuple[int, int], Addresses] = {}
         self._lost = ""
-        self._vmm = VmmWatch(world)
+        self.vmm = VmmWatch(world)
+        self.deaths = Deaths(world, self.vmm, self.add)
+        self.seed = draws.new_seed() if seed is None else seed
+        #: Where chance comes from, here and in whatever context faults are made in.
+        self.chance = random.Random(self.seed)
         self._heard: dict[int, int] = {}
         self._watching = AsyncExitStack()
-        #: Whether something may have been broken by now.
-        self.broke = False
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, world: World, *, injecting: bool = True) -> AsyncIterator[Stage]:
+    async def open(
+        cls, world: World, *, injecting: bool = True, seed: int | None = None
+    ) -> AsyncIterator[Stage]:
         """A stage whose witnesses watch while the body runs."""
-        stage = cls(world, injecting=injecting)
+        stage = cls(world, injecting=injecting, seed=seed)
+        draws.follow(stage.chance)
         async with stage._watching:
-            for witness in stage._witnesses.values():
+            for witness in stage.witnesses.values():
                 await stage._watching.enter_async_context(witness.watching())
             yield stage
 
@@ -95,13 +96,13 @@ class Stage:
     async def watch_anew(self) -> None:
         """The guest has booted anew: watch this life of it, and forget who lived in the one before."""
         agent = self.world.l2
-        self._bystanders = [bystander for bystander in self._bystanders if bystander.agent is not agent]
+        self.bystanders = [bystander for bystander in self.bystanders if bystander.agent is not agent]
         self.victims = [victim for victim in self.victims if victim.agent is not agent]
         self._pages.clear()
-        self._dead.discard("L2")
+        self.deaths.lives_anew("L2")
         kept = self.world.artefacts / f"trace-l2-{time.monotonic_ns()}.txt"
-        self._witnesses["L2"] = TraceWitness("L2", agent, self.recorder, kept)
-        await self._watching.enter_async_context(self._witnesses["L2"].watching())
+        self.witnesses["L2"] = TraceWitness("L2", agent, self.recorder, kept)
+        await self._watching.enter_async_context(self.witnesses["L2"].watching())
         await self.set_clock("L2")
 
     async def set_clock(self, level: Level) -> None:
@@ -111,9 +112,14 @@ class Stage:
         if before is not None:
             self.recorder.shift(level, before.offset_ns - now.offset_ns)
 
+    @property
+    def broke(self) -> bool:
+        """Whether something may have been broken by now."""
+        return self.world.broke
+
     def is_dead(self, level: Level) -> bool:
         """Whether a level has given up, or does not answer any more."""
-        return level in self._dead
+        return level in self.deaths.dead
 
     def agent(self, level: Level) -> Agent:
         """The agent of L1 or L2."""
@@ -125,10 +131,10 @@ class Stage:
         """A process that owns memory; the first at a level brings a bystander, who must stay well."""
         agent = self.agent(level)
         wanted = [Victim.make(agent, **options)]
-        if all(bystander.agent is not agent for bystander in self._bystanders):
+        if all(bystander.agent is not agent for bystander in self.bystanders):
             wanted.append(Victim.make(agent))
         victim, *bystanders = await asyncio.gather(*wanted)
-        self._bystanders += bystanders
+        self.bystanders += bystanders
         self.victims.append(victim)
         return victim
 
@@ -187,26 +193,19 @@ class Stage:
         if not self.injecting:
             return None
         described = fault.described()
-        start = len(self.recorder.events)
         self._zero_ns = self._zero_ns if self._faults else time.monotonic_ns()
         self._faults.append(fault)
         self.add(
             fault.level, "monitor", "inject", described, f"{described['kind']} {described.get('address')}"
         )
-        self.broke = True
-        if fault.level == "L1":
-            await self.world.permit(described["kind"], getattr(fault, "pfn", None))
-        if receipt := await fault.put_in(self.world):
+        if receipt := await landing.put_in(self, fault):
             self._receipts.append(receipt)
             return receipt
-        await self._settled(self._landed(fault, start))
-        for event in self.recorder.events[start:]:
-            if receipt := fault.receipt(event):
-                self._receipts.append(receipt)
-                return receipt
+        if self.is_dead("L1") or await self.deaths.mourn():
+            return None  # who should report it has given up: that is judged, and no pass without a receipt
         self._lost = "injection lost: it was accepted, but its target never reported it"
-        if await self._is_deaf(fault):
-            self._lost += f" ({needs.NEEDS[_HOST_APEI].reason})"
+        if await landing.is_deaf(self, fault):
+            self._lost += f" ({landing.HOST_APEI.reason})"
         return None
 
     async def until(
@@ -221,7 +220,7 @@ class Stage:
 
         Nothing is waited for in a negative control, or from the dead.
         """
-        if not self._faults or level in self._dead:
+        if not self._faults or level in self.deaths.dead:
             return None
         with contextlib.suppress(DeadlineError):
             return await self.recorder.until(
@@ -242,15 +241,18 @@ class Stage:
 
     async def touch(self, victim: Victim, **access: Any) -> Touch | None:  # noqa: ANN401 - see Victim.touch
         """Let a victim touch its memory; None if whoever should answer is gone, which is an event then."""
-        if self.level_of(victim) in self._dead:
+        if self.level_of(victim) not in self.deaths.dead:
+            await permission.ask_for_deed(self.world, self.level_of(victim), access.get("advice"))
+        return await self.perform(victim, **access)
+
+    async def perform(self, victim: Victim, **access: Any) -> Touch | None:  # noqa: ANN401 - Victim.touch's
+        """A touch for which leave was given."""
+        if self.level_of(victim) in self.deaths.dead:
             return None
-        if access.get("advice") in _BREAKING and self.level_of(victim) == "L1":
-            self.broke = True
-            await self.world.permit("madvise")
         try:
             return await self._touch(victim, access)
         except MachineError:
-            if not self._mourn():
+            if not await self.deaths.mourn():
                 raise
             return None
 
@@ -277,7 +279,7 @@ class Stage:
             loops = [await stack.enter_async_context(victim.looping(**access)) for victim in victims]
             yield
             for loop in loops if self._faults else ():
-                if "L2" in self._dead or not await self.while_vmm_lives(loop.task):
+                if "L2" in self.deaths.dead or not await self.while_vmm_lives(loop.task):
                     loop.task.cancel()
                     await asyncio.wait([loop.task])
                 else:
@@ -289,14 +291,14 @@ class Stage:
             judgement = Judgement(verdict=Verdict.ERROR, reason=self._lost)
         else:
             try:
-                if "L1" not in self._dead:
-                    await self._look_around()
+                if "L1" not in self.deaths.dead:
+                    await rounds.look_around(self)
             except MachineError:
-                if not self._mourn():
+                if not await self.deaths.mourn():
                     raise
-            judgement = judge(self.story(), expectations)
+            judgement = self._proven(judge(self.story(), expectations))
         judged = time.monotonic_ns()
-        if not self._dead:
+        if not self.deaths.dead and not self._lost:
             await self._align()
         return Outcome(
             judgement=judgement,
@@ -304,9 +306,22 @@ class Stage:
             expectations=expectations,
             faults=self._faults,
             receipts=self._receipts,
+            seed=self.seed,
             addresses=self._addresses,
             seconds={"fault_to_verdict": (judged - self._zero_ns) / 1e9},
         )
+
+    def _proven(self, judgement: Judgement) -> Judgement:
+        """No receipt, no pass: a story that is as it must be shows nothing of a fault that was not there."""
+        if judgement.verdict is not Verdict.PASS or not self.injecting:
+            return judgement
+        if not self._faults:
+            reason = "nothing was injected, so nothing can be shown"
+            return Judgement(verdict=Verdict.UNKNOWN, reason=reason)
+        if without := len(self._faults) - len(self._receipts):
+            reason = f"injection lost: {without} of {len(self._faults)} faults left no receipt"
+            return Judgement(verdict=Verdict.ERROR, reason=reason)
+        return judgement
 
     def story(self) -> Story:
         """What has happened so far."""
@@ -328,40 +343,6 @@ class Stage:
             Event(level=level, witness=witness, kind=kind, clock_ns=clock_ns, fields=fields, text=text)
         )
 
-    async def _landed(self, fault: Fault, start: int) -> None:
-        """Until the fault's receipt is among the events; a mark in the trace drives out what waits there."""
-        for _ in range(int(STEP / _GLANCE)):
-            with contextlib.suppress(DeadlineError):
-                await self.recorder.until(
-                    lambda event: fault.receipt(event) is not None,
-                    within=_GLANCE,
-                    what="a receipt",
-                    start=start,
-                )
-                return
-            await self._witnesses["L1"].caught_up()
-            if await self._is_deaf(fault):
-                return
-
-    async def _is_deaf(self, fault: Fault) -> bool:
-        """Whether nobody in the host could hear of a firmware record."""
-        if fault.level != "L0" or "L1" in self._dead:
-            return False
-        return not await needs.has(self.world, needs.NEEDS[_HOST_APEI])
-
-    async def _settled(self, awaited: Coroutine[Any, Any, object]) -> None:
-        """Until it comes, does not come, or nobody is left to bring it: then the consoles are read."""
-        waiting = asyncio.ensure_future(awaited)
-        ending = asyncio.ensure_future(self.world.process.ended())
-        await asyncio.wait({waiting, ending}, return_when=asyncio.FIRST_COMPLETED)
-        if ending.done() and not self._mourn():
-            waiting.cancel()
-            raise self.world.process.ended_error()
-        ending.cancel()
-        waiting.cancel()
-        with contextlib.suppress(asyncio.CancelledError, DeadlineError):
-            await waiting
-
     # Inside: touching
 
     async def _touch(self, victim: Victim, access: Mapping[str, Any]) -> Touch | None:
@@ -375,7 +356,8 @@ class Stage:
             if (still := await standstill.of(self.world)) and still.held:
                 await standstill.blame(self.world, late)
                 raise late
-            self._silent(level)
+            if not await self.deaths.mourn():
+                self.deaths.silent(level)
             return None
         touched = await touching
         self.note_touch(victim, touched, op)
@@ -405,77 +387,14 @@ class Stage:
 
     # Inside: who is well, and who is not
 
-    async def _look_around(self) -> None:
-        await self.look_after_vmm()
-        for bystander in self._bystanders:
-            if self.level_of(bystander) in self._dead:
-                continue
-            touching = asyncio.ensure_future(bystander.touch(op="read"))
-            if await self.while_vmm_lives(touching) and not (beside := await touching).intact:
-                text = f"a page beside the fault was hit: {beside.outcome}"
-                self.add(self.level_of(bystander), "bystander", "bystander", {"who": "bystander"}, text)
-        await asyncio.gather(
-            *(witness.caught_up() for level, witness in self._witnesses.items() if level not in self._dead),
-            self._look_after_guest(),
-        )
-
     async def look_after_vmm(self) -> bool:
         """Whether the VMM lives; that it does not is an event."""
-        if "L2" in self._dead:
+        if "L2" in self.deaths.dead:
             return False
-        if await self._vmm.alive():
+        if await self.vmm.alive():
             return True
-        await self._vmm_ended()
+        await self.deaths.vmm_ended()
         return False
-
-    async def _look_after_guest(self) -> None:
-        """Whether the VMM lives and its guest runs."""
-        if not await self.look_after_vmm():
-            return
-        status = (await self.world.l2_qmp.execute("query-status"))["status"]
-        if status != "running":
-            self._dead.add("L2")
-            self.add("L2", "monitor", "silent", {"who": "guest", "status": status}, f"the guest is {status}")
-        for line in await self._vmm.complaints():
-            self.add("L1", "vmm", "complaint", {"what": line}, f"the VMM says: {line}")
-
-    async def _vmm_ended(self) -> None:
-        """The VMM is gone: by its own will, or because its guest's kernel panicked."""
-        self._dead.add("L2")
-        if panic := self._panic("L2"):
-            fields = {"who": "guest", "message": panic}
-            self.add("L2", "console", "panic", fields, f"the guest panicked: {panic}")
-            return
-        end = await self._vmm.end()
-        self.add("L1", "process", "ended", {"who": "VMM", **end}, f"the VMM died: {end['words']}")
-
-    def _silent(self, level: Level) -> None:
-        self._dead.add(level)
-        who = "host" if level == "L1" else "guest"
-        if panic := self._panic(level):
-            text = f"the {who} panicked: {panic}"
-            self.add(level, "console", "panic", {"who": who, "message": panic}, text)
-        else:
-            self.add(level, "console", "silent", {"who": who}, f"the {who} fell silent; see its console")
-
-    def _mourn(self) -> bool:
-        """Whether an error is explained by the host's panic, which is an event then, and no error of ours."""
-        if self._panic("L1") is None:
-            return False
-        if "L1" not in self._dead:
-            for record in records_of(self._console("L1")):
-                self.add(
-                    "L1", "console", "ghes", ghes_fields(record), record.lines[0] if record.lines else ""
-                )
-            self._silent("L1")
-        self._dead |= {"L1", "L2"}
-        return True
-
-    def _panic(self, level: Level) -> str | None:
-        return panic_of(self._console(level))
-
-    def _console(self, level: Level) -> Path:
-        return self.world.artefacts / f"console-{level.lower()}.log"
 
     async def _align(self) -> None:
         l1, l2 = await asyncio.gather(

@@ -8,6 +8,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
 from seabus.errors import MachineError
+from seabus.faults import permission
 from seabus.guest.victim import Victim
 from seabus.patience import STEP, deadline
 
@@ -21,6 +22,7 @@ _UNINTERRUPTIBLE: Final = "D"
 async def gets_stuck(stage: Stage, victim: Victim, **access: Any) -> None:  # noqa: ANN401 - Victim.touch's
     """Let the victim touch, until its touch has ended, or it is stuck in it, which is an event then."""
     op = access.get("op", "read")
+    await permission.ask_for_deed(stage.world, stage.level_of(victim), access.get("advice"))
     touching = asyncio.ensure_future(victim.touch(**access))
     try:
         async with deadline(STEP, f"victim {victim.pid} to end {op}, or to be stuck in it"):

@@ -78,14 +78,24 @@ async def _prove_alive(world: EmulatedWorld) -> None:
     try:
         async with deadline(CLONE, "the clone to come alive"), asyncio.TaskGroup() as group:
             for agent, level in ((world.l1, "l1"), (world.l2, "l2")):
-                group.create_task(adopt(agent, world.notes[level]))
+                group.create_task(_adopted(world, agent, level))
                 group.create_task(_tick(agent, world.notes[level]["cpus"]))
     except* SeabusError as errors:
         raise errors.exceptions[0] from None
 
 
-async def adopt(agent: Agent, before: Mapping[str, Any]) -> None:
-    """Give the machine an identity of its own, and see that it resumed and did not reboot."""
+async def _adopted(world: EmulatedWorld, agent: Agent, level: str) -> None:
+    world.notes[level] = await adopt(agent, world.notes[level])
+
+
+async def adopt(agent: Agent, before: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the machine an identity of its own, and see that it resumed and did not reboot.
+
+    :param before: the hello of its agent, when it was last known.
+    :return: the same with the nonce that it was given, and the process that keeps it; what
+        :mod:`seabus.world.identity` compares.
+    :raises CloneError: it is another life, or another machine; or it has no randomness of its own.
+    """
     nonce = secrets.token_hex(8)
     seed = base64.b64encode(os.urandom(32)).decode()
     hello = await agent.request("hello", nonce=nonce, seed=seed, within=CLONE)
@@ -93,6 +103,7 @@ async def adopt(agent: Agent, before: Mapping[str, Any]) -> None:
         raise CloneError(f"{agent.level} is not the machine that was frozen: it rebooted")
     if not hello["reseeded"]:
         raise CloneError(f"{agent.level}'s random pool could not be given a seed of its own")
+    return {**before, "nonce": nonce, "pid": hello["pid"]}
 
 
 async def _tick(agent: Agent, cpus: int) -> None:

@@ -95,6 +95,8 @@ class World:
     l2_qmp: Qmp
     vmm_pid: int = 0
     notes: dict[str, Any]
+    #: Whether something may have been broken by now.
+    broke: bool = False
 
     def firmware(self) -> Qmp:
         """The monitor of the machine that the host's firmware is part of: there, records are injected.
@@ -121,13 +123,17 @@ class World:
         raise NotImplementedError
 
     async def permit(self, kind: str, pfn: int | None = None) -> None:
-        """Called right before anything in the host is broken.
+        """Asked by :mod:`seabus.faults.permission`, right before anything in the host is broken.
 
         :param kind: the fault's, as ``"hard-offline"``.
         :param pfn: the page frame of the host, where it is known.
         :raises HostError: it must not be.
         """
         del kind, pfn
+
+    async def l1_gave_up(self) -> bool:
+        """Whether the host has ended as one does whose kernel panicked; here: it cannot be reached."""
+        return not self.process.alive or await self.ground() is not None
 
     def consoles(self) -> dict[str, str]:
         """The last lines of each console, printable."""
@@ -179,6 +185,13 @@ class EmulatedWorld(World):
             if psutil.Process(self.process.pid).status() == psutil.STATUS_STOPPED:
                 return Standstill("L0", f"its emulator, process {self.process.pid}, is stopped", held=True)
         return await standstill.paused("L1", self.qmp, "L0", "its monitor")
+
+    async def l1_gave_up(self) -> bool:
+        # Not rebooted (-no-reboot), its emulator ends in good order. A channel closes a moment before.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                return await self.process.ended() == 0
+        return False
 
     async def keep(self, seconds: float, *, beside: Beside | None = None) -> None:
         """Leave the emulator running when this world is closed, for so long at most.

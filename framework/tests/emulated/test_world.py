@@ -12,7 +12,7 @@ import pytest
 
 from seabus.channel.agent import Agent
 from seabus.channel.interface import Commands
-from seabus.errors import AgentError, BootError, DeadlineError, MachineError
+from seabus.errors import AgentError, BootError, CloneError, DeadlineError, MachineError
 from seabus.guest.victim import Victim
 from seabus.machine import run_folder
 from seabus.machine.config import WorldConfig
@@ -20,6 +20,7 @@ from seabus.observe import clock
 from seabus.observe.events import Recorder
 from seabus.observe.witness import TraceWitness
 from seabus.plugin import Worlds
+from seabus.session.stage import Stage
 from seabus.world import restore
 from seabus.world.world import EmulatedWorld
 
@@ -128,6 +129,21 @@ def test_clocks_are_aligned_to_milliseconds(seabus_worlds: Worlds) -> None:
             assert apart <= first.error_ns + second.error_ns
 
     seabus_worlds.run(play)
+
+
+@pytest.mark.parametrize("level", ["l1", "l2"])
+@pytest.mark.parametrize("what", ["boot_id", "nonce"])
+def test_another_machine_at_the_end_gets_no_verdict(seabus_worlds: Worlds, level: str, what: str) -> None:
+    """It is the same one in truth: what was noted of it is changed."""
+
+    async def play(world: EmulatedWorld) -> None:
+        async with Stage.open(world) as stage:
+            await stage.finish([])
+            world.notes[level] |= {what: "another"}
+            await stage.finish([])
+
+    with pytest.raises(CloneError, match=rf"{level.upper()} (rebooted before the verdict|is another clone)"):
+        seabus_worlds.run(play)
 
 
 @pytest.mark.parametrize("level", ["L1", "L2"])
