@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from seabus.errors import CloneError, ImageError
+from seabus.images import manifest
 from seabus.images.store import Entry, Store
 from seabus.world import restore
 from seabus.world.freeze import Frozen
@@ -44,17 +45,17 @@ async def _two_generations(folder: Path) -> AsyncIterator[tuple[Store, list[Entr
 
 
 async def _damaged(trial: Trial) -> str:
-    """A flipped bit, a cut, a swap of two files, or a file of another generation, times kept or not."""
+    """A flipped bit, a cut, a swap of files or folders, or what is of another, times kept or not."""
     store, (entry, other) = trial.shared
     root = trial.folder / "cache"
     shutil.copytree(store.root, root, symlinks=True)
-    name = trial.dice.choice(("ram", "state"))
+    how = trial.kind
+    name = manifest.NAME if how.startswith("manifest") else trial.dice.choice(("ram", "state"))
     path = root / entry.path.name / name
     before = path.stat()
     path.chmod(0o600)
-    how = trial.kind
     match how:
-        case "flip":
+        case "flip" | "manifest flip":
             at = trial.dice.randrange(before.st_size)
             with path.open("r+b") as file:
                 byte = os.pread(file.fileno(), 1, at)
@@ -65,7 +66,11 @@ async def _damaged(trial: Trial) -> str:
             (path.with_name("ram")).rename(path.with_name("aside"))
             (path.with_name("state")).rename(path.with_name("ram"))
             (path.with_name("aside")).rename(path.with_name("state"))
-        case "generation":
+        case "folder swap":
+            (root / entry.path.name).rename(root / "aside")
+            (root / other.path.name).rename(root / entry.path.name)
+            (root / "aside").rename(root / other.path.name)
+        case "generation" | "manifest of another":
             path.unlink()
             shutil.copy2(store.root / other.path.name / name, path)
     if trial.dice.random() < 0.5:
@@ -131,8 +136,9 @@ ROWS: Final = (
     ),
     Row(
         name="damage",
-        promise="a template with a flipped bit, a cut, or files of another generation is refused",
-        kinds=("flip", "cut", "swap", "generation"),
+        promise="a template with a flipped bit, be it of its manifest, a cut, or files, manifest or folder of"
+        " another generation is refused",
+        kinds=("flip", "cut", "swap", "generation", "manifest flip", "manifest of another", "folder swap"),
         each=125,
         trial=_damaged,
         shares=_two_generations,
