@@ -117,12 +117,28 @@ _CONFIGURED: Final[dict[str, tuple[str, Sequence[Any]]]] = {
     "CPU model": ("l0_cpu", ("full",)),
     "number of CPUs": ("l1_cpus", (1, 3, 4, 8)),
     "MiB of memory": ("l1_memory_mib", (1024, 3000, 8192)),
+    "GHES of L1": ("l1_ras", (False,)),
+    "KVM mode of L1": ("l1_mode", ("vhe",)),
+    "added command line of L1": ("l1_append", ("mitigations=off", "quiet")),
+    "number of CPUs of L2": ("l2_cpus", (2, 4)),
+    "MiB of memory of L2": ("l2_memory_mib", (256, 768)),
+    "backing of L2": ("l2_backing", ("thp", "hugetlb-2M", "memfd")),
+    "GHES of L2": ("l2_ras", (False,)),
+    "added command line of L2": ("l2_append", ("mitigations=off", "quiet")),
 }
 _FOUND: Final[dict[str, tuple[str, Any]]] = {
     "version of QEMU": ("version", "QEMU emulator version 9.9.9"),
     "machine type": ("machine", "virt-9.9"),
 }
-_BUILDS: Final = ("build of QEMU", "firmware", "kernel of L1", "kernel of L2")
+_BUILDS: Final = (
+    "build of QEMU",
+    "firmware",
+    "kernel of L1",
+    "kernel of L2",
+    "initramfs of L1",
+    "initramfs of L2",
+    "VMM of L1",
+)
 
 ROWS: Final = (
     Row(
