@@ -29,6 +29,7 @@ console lines, an argv) that the command line prints indented below. Nothing in 
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 
 
@@ -188,3 +189,11 @@ class NoVerdictError(SeabusError):
     exit_code = 4
     blame = "unknown"
     advice = "look at the timeline in the folder of artefacts; pytest --seabus-keep keeps the world"
+
+
+def of_system(error: OSError) -> HostError:
+    """What this computer's kernel refused, as an error of Seabus."""
+    what = f"{error.strerror or error}: {error.filename or 'no file named'}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskError(what)
+    return HostError(what, hint="see what `seabus doctor` says of folders and rights")

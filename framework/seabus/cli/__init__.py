@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import importlib
 import signal
 import sys
@@ -14,7 +13,7 @@ from types import FrameType
 from typing import Final
 
 import seabus
-from seabus.errors import DiskError, HostError, SeabusError, UsageError
+from seabus.errors import HostError, SeabusError, UsageError, of_system
 from seabus.report.complaint import complain
 
 _EPILOG = """\
@@ -89,13 +88,6 @@ class _Ending:
         signal.raise_signal(signal.SIGINT)
 
 
-def _host_error(error: OSError) -> HostError:
-    what = f"{error.strerror or error}: {error.filename or 'no file named'}"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskError(what, hint="free some room, or set SEABUS_CACHE and SEABUS_ARTEFACTS")
-    return HostError(what, hint="see what `seabus doctor` says of folders and rights")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; every foreseeable problem becomes one line, a hint and an exit code."""
     ending = _Ending()
@@ -113,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 141
     except OSError as error:
-        complain(_host_error(error), sys.stderr)
+        complain(of_system(error), sys.stderr)
         return HostError.exit_code
     except Exception as error:  # exit code 1 means `fail`: a mistake of ours must never look like one
         traceback.print_exc()
