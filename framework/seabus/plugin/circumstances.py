@@ -18,12 +18,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from seabus.errors import HostError, SeabusError
+from seabus.errors import HostError
 from seabus.plugin import evidence
 
 if TYPE_CHECKING:
     from seabus.report.result import Circumstances
-    from seabus.world.world import World
 
 #: From which all follows that a test's session leaves to chance.
 SEED: Final = pytest.StashKey[int]()
@@ -109,12 +108,6 @@ def crashed(folder: Path, nodeid: str, worker: str) -> int | None:
     finished(folder)
     seed: int | None = noted.get("seed")
     return seed
-
-
-async def keep_vmm_log(world: World) -> None:
-    """What the VMM said, as far as its host can still be asked."""
-    with contextlib.suppress(SeabusError, OSError):
-        (world.artefacts / "vmm.log").write_bytes(await world.vmm_log())
 
 
 def _worker() -> str | None:

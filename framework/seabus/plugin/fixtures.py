@@ -14,6 +14,7 @@ from seabus.errors import SeabusError
 from seabus.plugin import circumstances, keep, lab
 from seabus.plugin.evidence import CONFIGURATION, FAILED, SESSION, VERSIONS, new_folder
 from seabus.plugin.options import world_config
+from seabus.report import artefacts as evidence_folder
 
 if TYPE_CHECKING:
     from seabus.machine.config import WorldConfig
@@ -79,7 +80,7 @@ def _session(request: pytest.FixtureRequest, temporary: pytest.TempPathFactory) 
         try:
             session.run(needs.require(session.world, wanted))
         except SeabusError:
-            session.run(circumstances.keep_vmm_log(session.world))
+            session.run(evidence_folder.keep_vmm_log(session.world))
             raise
         yield session
         _keep_vmm_log(request, session)
@@ -103,7 +104,7 @@ def _lab_session(request: pytest.FixtureRequest, folder: Path, *, injecting: boo
 def _keep_vmm_log(request: pytest.FixtureRequest, session: Session) -> None:
     """Of a test that failed, or a module with one that did."""
     if request.node.stash.get(FAILED, False) or not isinstance(request.node, pytest.Item):
-        session.run(circumstances.keep_vmm_log(session.world))
+        session.run(evidence_folder.keep_vmm_log(session.world))
 
 
 @pytest.fixture
@@ -177,7 +178,7 @@ class Worlds:
                 try:
                     return await play(world)
                 except Exception:
-                    await circumstances.keep_vmm_log(world)
+                    await evidence_folder.keep_vmm_log(world)
                     raise
 
         return asyncio.run(cloned())
