@@ -107,7 +107,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         complain(of_system(error), sys.stderr)
         return HostError.exit_code
-    except Exception as error:  # exit code 1 means `fail`: a mistake of ours must never look like one
+    except Exception as error:
+        if advice := getattr(error, "advice", ""):  # of the public errors that are no SeabusError
+            told = SeabusError(str(error), hint=str(advice))
+            complain(told, sys.stderr)
+            return int(getattr(error, "exit_code", told.exit_code))
+        # Exit code 1 means `fail`: a mistake of ours must never look like one.
         traceback.print_exc()
         print(f"seabus: internal error, please report it: {error!r}", file=sys.stderr)
         return 3
