@@ -87,12 +87,12 @@ def main(arguments: argparse.Namespace) -> int:
     store.sweep()
     folder = artefacts.new(arguments.artefacts)
     versions: dict[str, str] = {}
-    told = {"title": script.title, "fault": "", "sources": []} if script else consumed_page.ABOUT
+    scenario = {"title": script.title, "fault": "", "sources": []} if script else consumed_page.ABOUT
     about = result.Circumstances(
         versions=versions,
         artefacts=folder,
         configuration=config,
-        scenario=told,
+        scenario=scenario,
         command=_command(arguments),
         seed=secrets.randbelow(_SEEDS) if arguments.seed is None else arguments.seed,
         negative_control=arguments.no_inject,
@@ -103,16 +103,14 @@ def main(arguments: argparse.Namespace) -> int:
         versions.update(frozen.notes["versions"])
         say("cloning the world")
         outcome = asyncio.run(_run(frozen, arguments, folder, script))
-    except SeabusError as error:
-        _write(result.of_error(error, about), folder, arguments.json)
-        print(f"artefacts: {folder}", file=sys.stderr)
-        raise
-    except OSError as error:
-        refused = of_system(error)
+    except (SeabusError, OSError) as error:
+        told = of_system(error) if isinstance(error, OSError) else error
         with contextlib.suppress(OSError):  # where the disk is full, what is said of that is all there is
-            _write(result.of_error(refused, about), folder, arguments.json)
+            _write(result.of_error(told, about), folder, arguments.json)
         print(f"artefacts: {folder}", file=sys.stderr)
-        raise refused from error
+        if told is error:
+            raise
+        raise told from error
     _write(result.of_outcome(outcome, about), folder, arguments.json)
     if arguments.json != "-":
         terminal.show(outcome, artefacts=folder, console=Console())
