@@ -103,16 +103,16 @@ def write_result(
     about = circumstances.of(item, folder)
     if isinstance(error, OSError):
         error = of_system(error)
-    found: Mapping[str, Any]
+    judged: Mapping[str, Any]
     if session is not None and session.outcome is not None:
-        found = result.of_outcome(session.outcome, about)
+        judged = result.of_outcome(session.outcome, about)
     else:
-        found = result.of_error(error if isinstance(error, SeabusError) else None, about)
+        judged = result.of_error(error if isinstance(error, SeabusError) else None, about)
     told = {
-        **found,
+        **judged,
         "verdict": str(verdict),
-        "reason": found["reason"] if found["verdict"] == str(verdict) else _said(error),
-        "seconds": {**found["seconds"], "test": report.duration},
+        "reason": judged["reason"] if judged["verdict"] == str(verdict) else _said(error),
+        "seconds": {**judged["seconds"], "test": report.duration},
         "test": item.nodeid,
         "outcome": report.outcome,
         "known": getattr(report, "wasxfail", None),
