@@ -102,8 +102,9 @@ def _lab_session(request: pytest.FixtureRequest, folder: Path, *, injecting: boo
 
 
 def _keep_vmm_log(request: pytest.FixtureRequest, session: Session) -> None:
-    """Of a test that failed, or a module with one that did."""
-    if request.node.stash.get(FAILED, False) or not isinstance(request.node, pytest.Item):
+    """Of a test that failed, and of a module: which of its tests did is not noted there."""
+    wanted = request.node.stash.get(FAILED, False) or not isinstance(request.node, pytest.Item)
+    if wanted and not session.stage.is_dead("L1"):
         session.run(evidence_folder.keep_vmm_log(session.world))
 
 
