@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from seabus import chains, errors
+from seabus.arch import MalformedRecord
+from seabus.arch.esr import BadEsrField
 from seabus.cli import parser
 from seabus.errors import SeabusError
 from seabus.judge.expectation import Link
+from seabus.judge.verdict import NotAsExpectedError
 
 FOLDER: Final = Path(__file__).parents[1] / "docs" / "reference"
 
@@ -49,12 +52,14 @@ def links() -> str:
 
 def faults_of_errors() -> str:
     """Every error class: who is at fault, the exit code, and what to do next."""
-    lines = ["# Errors", "", "Written by `ci/reference.py` from `seabus.errors`.", ""]
+    lines = ["# Errors", "", "Written by `ci/reference.py` from the code.", ""]
     lines += ["| error | at fault | exit | meaning | what to do next |", "|---|---|---|---|---|"]
-    for name, kind in vars(errors).items():
-        if isinstance(kind, type) and issubclass(kind, SeabusError):
-            meaning = (kind.__doc__ or "").strip().splitlines()[0]
-            lines.append(f"| `{name}` | {kind.blame} | {kind.exit_code} | {meaning} | {kind.advice} |")
+    ours = [
+        kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, SeabusError)
+    ]
+    for kind in (*ours, MalformedRecord, BadEsrField, NotAsExpectedError):
+        meaning = (kind.__doc__ or "").strip().splitlines()[0]
+        lines.append(f"| `{kind.__name__}` | {kind.blame} | {kind.exit_code} | {meaning} | {kind.advice} |")
     return "\n".join([*lines, ""])
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from seabus.errors import CloneError, ImageError
+from seabus.images import manifest
 from seabus.images.store import Entry, Store
 from seabus.world import restore
 from seabus.world.freeze import Frozen
@@ -44,17 +45,17 @@ async def _two_generations(folder: Path) -> AsyncIterator[tuple[Store, list[Entr
 
 
 async def _damaged(trial: Trial) -> str:
-    """A flipped bit, a cut, a swap of two files, or a file of another generation, times kept or not."""
+    """A flipped bit, a cut, a swap of files or folders, or what is of another, times kept or not."""
     store, (entry, other) = trial.shared
     root = trial.folder / "cache"
     shutil.copytree(store.root, root, symlinks=True)
-    name = trial.dice.choice(("ram", "state"))
+    how = trial.kind
+    name = manifest.NAME if how.startswith("manifest") else trial.dice.choice(("ram", "state"))
     path = root / entry.path.name / name
     before = path.stat()
     path.chmod(0o600)
-    how = trial.kind
     match how:
-        case "flip":
+        case "flip" | "manifest flip":
             at = trial.dice.randrange(before.st_size)
             with path.open("r+b") as file:
                 byte = os.pread(file.fileno(), 1, at)
@@ -65,7 +66,11 @@ async def _damaged(trial: Trial) -> str:
             (path.with_name("ram")).rename(path.with_name("aside"))
             (path.with_name("state")).rename(path.with_name("ram"))
             (path.with_name("aside")).rename(path.with_name("state"))
-        case "generation":
+        case "folder swap":
+            (root / entry.path.name).rename(root / "aside")
+            (root / other.path.name).rename(root / entry.path.name)
+            (root / "aside").rename(root / other.path.name)
+        case "generation" | "manifest of another":
             path.unlink()
             shutil.copy2(store.root / other.path.name / name, path)
     if trial.dice.random() < 0.5:
@@ -112,12 +117,28 @@ _CONFIGURED: Final[dict[str, tuple[str, Sequence[Any]]]] = {
     "CPU model": ("l0_cpu", ("full",)),
     "number of CPUs": ("l1_cpus", (1, 3, 4, 8)),
     "MiB of memory": ("l1_memory_mib", (1024, 3000, 8192)),
+    "GHES of L1": ("l1_ras", (False,)),
+    "KVM mode of L1": ("l1_mode", ("vhe",)),
+    "added command line of L1": ("l1_append", ("mitigations=off", "quiet")),
+    "number of CPUs of L2": ("l2_cpus", (2, 4)),
+    "MiB of memory of L2": ("l2_memory_mib", (256, 768)),
+    "backing of L2": ("l2_backing", ("thp", "hugetlb-2M", "memfd")),
+    "GHES of L2": ("l2_ras", (False,)),
+    "added command line of L2": ("l2_append", ("mitigations=off", "quiet")),
 }
 _FOUND: Final[dict[str, tuple[str, Any]]] = {
     "version of QEMU": ("version", "QEMU emulator version 9.9.9"),
     "machine type": ("machine", "virt-9.9"),
 }
-_BUILDS: Final = ("build of QEMU", "firmware", "kernel of L1", "kernel of L2")
+_BUILDS: Final = (
+    "build of QEMU",
+    "firmware",
+    "kernel of L1",
+    "kernel of L2",
+    "initramfs of L1",
+    "initramfs of L2",
+    "VMM of L1",
+)
 
 ROWS: Final = (
     Row(
@@ -131,8 +152,9 @@ ROWS: Final = (
     ),
     Row(
         name="damage",
-        promise="a template with a flipped bit, a cut, or files of another generation is refused",
-        kinds=("flip", "cut", "swap", "generation"),
+        promise="a template with a flipped bit, be it of its manifest, a cut, or files, manifest or folder of"
+        " another generation is refused",
+        kinds=("flip", "cut", "swap", "generation", "manifest flip", "manifest of another", "folder swap"),
         each=125,
         trial=_damaged,
         shares=_two_generations,

@@ -22,6 +22,11 @@
      |    +-- QuarantinedError a lab host was put aside
      +-- NoVerdictError        no verdict could be reached      exit code 4
 
+Three public errors are none of these, because of where they belong. :class:`seabus.arch.MalformedRecord` (the
+input is at fault) and :class:`seabus.arch.esr.BadEsrField` (the caller is) are each a ``ValueError`` of a
+package that is importable alone; :class:`seabus.judge.verdict.NotAsExpectedError` (the system under test is)
+is a failed assertion. They tell ``blame``, ``advice`` and ``exit_code`` all the same.
+
 Each error is one line that says what happened, and a second (:attr:`SeabusError.hint`) that says what
 to do next: what who raised it knows, or else its class. ``details`` holds longer evidence (the last
 console lines, an argv) that the command line prints indented below. Nothing in the library prints or exits.
@@ -29,6 +34,7 @@ console lines, an argv) that the command line prints indented below. Nothing in 
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 
 
@@ -188,3 +194,11 @@ class NoVerdictError(SeabusError):
     exit_code = 4
     blame = "unknown"
     advice = "look at the timeline in the folder of artefacts; pytest --seabus-keep keeps the world"
+
+
+def of_system(error: OSError) -> HostError:
+    """What this computer's kernel refused, as an error of Seabus."""
+    what = f"{error.strerror or error}: {error.filename or 'no file named'}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskError(what)
+    return HostError(what, hint="see what `seabus doctor` says of folders and rights")

@@ -14,6 +14,11 @@ class MalformedRecord(ValueError):
     :param reason: what is wrong with it, one line.
     """
 
+    #: As of :class:`seabus.errors.SeabusError`, which this package knows nothing of.
+    exit_code = 2
+    blame = "input"
+    advice = "see whether it was cut off, or is of another revision of its format"
+
     def __init__(self, offset: int | None, field: str, reason: str) -> None:
         super().__init__(offset, field, reason)
         self.offset = offset

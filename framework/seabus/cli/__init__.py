@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import errno
 import importlib
 import os
 import signal
@@ -16,7 +15,7 @@ from types import FrameType
 from typing import Final, NoReturn
 
 import seabus
-from seabus.errors import DiskError, HostError, SeabusError, UsageError
+from seabus.errors import HostError, SeabusError, UsageError, of_system
 from seabus.report.complaint import complain
 
 _EPILOG = """\
@@ -99,13 +98,6 @@ class _Ending:
         signal.raise_signal(signal.SIGINT)
 
 
-def _host_error(error: OSError) -> HostError:
-    what = f"{error.strerror or error}: {error.filename or 'no file named'}"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskError(what, hint="free some room, or set SEABUS_CACHE and SEABUS_ARTEFACTS")
-    return HostError(what, hint="see what `seabus doctor` says of folders and rights")
-
-
 def script() -> NoReturn:
     """The program ``seabus``: :func:`main`, and its exit status.
 
@@ -138,9 +130,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 141
     except OSError as error:
-        complain(_host_error(error), sys.stderr)
+        complain(of_system(error), sys.stderr)
         return HostError.exit_code
-    except Exception as error:  # exit code 1 means `fail`: a mistake of ours must never look like one
+    except Exception as error:
+        if advice := getattr(error, "advice", ""):  # of the public errors that are no SeabusError
+            told = SeabusError(str(error), hint=str(advice))
+            complain(told, sys.stderr)
+            return int(getattr(error, "exit_code", told.exit_code))
+        # Exit code 1 means `fail`: a mistake of ours must never look like one.
         traceback.print_exc()
         print(f"seabus: internal error, please report it: {error!r}", file=sys.stderr)
         return 3

@@ -63,12 +63,15 @@ def _build(arguments: argparse.Namespace) -> int:
 
 def _list(arguments: argparse.Namespace) -> int:
     store = Store()
-    entries = [store.read(path) for path in store.entries()]
+    entries = store.readable()
     if arguments.json:
         print(json.dumps([_as_json(entry) for entry in entries], indent=1))
         return 0
     for entry in entries:
         print(f"{entry.path.name:<32} {entry.manifest['made']}  {_size_mib(entry):6.0f} MiB")
+    for path in store.entries():
+        if path not in (entry.path for entry in entries):
+            print(f"{path.name:<32} damaged")
     print(f"in {store.root}")
     return 0
 

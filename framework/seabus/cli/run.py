@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import secrets
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any, Final
 from rich.console import Console
 
 from seabus.cli import world_options
-from seabus.errors import SeabusError, UsageError
+from seabus.errors import SeabusError, UsageError, of_system
 from seabus.images.store import Store
 from seabus.judge.verdict import EXIT_CODES
 from seabus.machine import run_folder
@@ -28,6 +29,8 @@ from seabus.session.outcome import Outcome
 from seabus.world import restore, template
 from seabus.world.freeze import Frozen
 
+#: Seeds that a person can read out to another one.
+_SEEDS: Final = 1 << 32
 _DESCRIPTION: Final = """\
 Clone a nested world (L1: a host kernel with KVM; L2: a guest), report an uncorrected memory error in a page
 of the guest the way firmware does, let the guest touch the page, and show what every level did with it.
@@ -66,6 +69,9 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser a
         "--artefacts", type=Path, metavar="DIR", help="keep the evidence there [a new folder]"
     )
     parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    parser.add_argument(
+        "--seed", type=int, metavar="N", help="of what is left to chance; it is in the result [another one]"
+    )
     world_options.add(parser)
     parser.set_defaults(main=main)
 
@@ -81,23 +87,30 @@ def main(arguments: argparse.Namespace) -> int:
     store.sweep()
     folder = artefacts.new(arguments.artefacts)
     versions: dict[str, str] = {}
-    told = {"title": script.title, "fault": "", "sources": []} if script else consumed_page.ABOUT
+    scenario = {"title": script.title, "fault": "", "sources": []} if script else consumed_page.ABOUT
     about = result.Circumstances(
         versions=versions,
         artefacts=folder,
         configuration=config,
-        scenario=told,
+        scenario=scenario,
         command=_command(arguments),
+        seed=secrets.randbelow(_SEEDS) if arguments.seed is None else arguments.seed,
+        negative_control=arguments.no_inject,
+        script=arguments.scenario.read_text() if arguments.scenario else None,
     )
     try:
         frozen = template.ensure(config, store=store, artefacts=folder, say=say)
         versions.update(frozen.notes["versions"])
         say("cloning the world")
         outcome = asyncio.run(_run(frozen, arguments, folder, script))
-    except SeabusError as error:
-        _write(result.of_error(error, about), folder, arguments.json)
+    except (SeabusError, OSError) as error:
+        told = of_system(error) if isinstance(error, OSError) else error
+        with contextlib.suppress(OSError):  # where the disk is full, what is said of that is all there is
+            _write(result.of_error(told, about), folder, arguments.json)
         print(f"artefacts: {folder}", file=sys.stderr)
-        raise
+        if told is error:
+            raise
+        raise told from error
     _write(result.of_outcome(outcome, about), folder, arguments.json)
     if arguments.json != "-":
         terminal.show(outcome, artefacts=folder, console=Console())
@@ -117,12 +130,15 @@ def _command(arguments: argparse.Namespace) -> list[str]:
 async def _run(frozen: Frozen, arguments: argparse.Namespace, folder: Path, script: Script | None) -> Outcome:
     inject = not arguments.no_inject
     async with restore.cloned(frozen, artefacts=folder, purpose="run") as world:
-        if script is not None:
-            outcome = await play.run(script, world, inject=inject)
-        else:
-            outcome = await consumed_page.run(world, inject=inject, access=arguments.access)
-        with contextlib.suppress(SeabusError):
-            (folder / "vmm.log").write_bytes(await world.vmm_log())
+        try:
+            if script is not None:
+                outcome = await play.run(script, world, inject=inject)
+            else:
+                outcome = await consumed_page.run(world, inject=inject, access=arguments.access)
+        except SeabusError:
+            await artefacts.keep_vmm_log(world)
+            raise
+        await artefacts.keep_vmm_log(world)
         return outcome
 
 

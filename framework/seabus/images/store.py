@@ -2,7 +2,8 @@
 """A content-addressed store of folders that are built once, sealed, and verified on every use.
 
 An entry is a folder ``<kind>-<key>`` holding the built files and ``manifest.json``. The key is a hash of
-everything that goes in; the manifest holds a digest of everything that came out. A build happens in a
+everything that goes in; the manifest (:mod:`seabus.images.manifest`) holds a digest of everything that came
+out, and is sealed itself. A build happens in a
 folder of its own and is published by rename, under a lock that dies with its holder, so an interrupted
 build is never seen, and what is there of it is removed.
 
@@ -28,12 +29,15 @@ import filelock
 
 from seabus import folders
 from seabus.errors import DiskError, ImageError
+from seabus.images import manifest
+from seabus.images.manifest import USERS_OWN, damaged, key_of
 from seabus.patience import scale
 from seabus.undertaker import Undertaker
 
+__all__ = ["USERS_OWN", "Entry", "Say", "Store", "digest", "key_of"]
+
 Say = Callable[[str], None]
 
-_MANIFEST: Final = "manifest.json"
 _STAMPS: Final = "stamps.json"
 _BLOCK: Final = 1 << 16
 #: A new kernel, option or version of Seabus makes another template of a gigabyte: old ones must go.
@@ -44,8 +48,6 @@ _WARM_SECONDS: Final = 1800
 #: No build takes this long, downloads over a slow line included.
 _BUILD_SECONDS: Final = 3600.0
 _ZERO: Final = bytes(_BLOCK)
-#: The kind of what nobody but its user can make again.
-USERS_OWN: Final = "state"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,12 +71,6 @@ class Entry:
 
     def file(self, name: str) -> Path:
         return self.path / name
-
-
-def key_of(inputs: Mapping[str, Any]) -> str:
-    """A short stable hash of everything that goes into an entry (any JSON-able mapping)."""
-    text = json.dumps(inputs, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
 def digest(path: Path) -> str:
@@ -146,12 +142,12 @@ class Store:
 
         :param build: fills an empty folder and returns notes for the manifest (JSON-able).
         :param need_mib: room needed before a build is started.
-        :raises ImageError: the build failed, or a damaged entry was found twice.
+        :raises ImageError: the build failed, or what is there is damaged and the user's own.
         :raises DiskError: no room.
         """
         key = key_of(inputs)
         path = self.path(kind, key)
-        if path.is_dir() and (entry := self._sound_or_removed(path, say)):
+        if path.is_dir() and (entry := self._sound(path)):
             return entry
         with self._locked(kind, key, say):
             if path.is_dir() and (entry := self._sound_or_removed(path, say)):
@@ -160,15 +156,23 @@ class Store:
 
     def entries(self) -> list[Path]:
         """The folders of all published entries, newest first."""
-        found = [path for path in self.root.iterdir() if (path / _MANIFEST).is_file()]
+        found = [path for path in self.root.iterdir() if (path / manifest.NAME).is_file()]
         return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
 
+    def readable(self, kind: str = "") -> list[Entry]:
+        """The entries (of a kind) whose manifests are sound, without verifying their files."""
+        found = []
+        for path in self.entries():
+            with contextlib.suppress(ImageError):
+                found.append(self.read(path))
+        return [entry for entry in found if kind in ("", entry.kind)]
+
     def read(self, path: Path) -> Entry:
-        """An entry's manifest, without verifying its files."""
-        try:
-            return Entry(path=path, manifest=json.loads((path / _MANIFEST).read_text()))
-        except (OSError, ValueError) as error:
-            raise ImageError(f"{path} has no readable manifest", hint="seabus image clean") from error
+        """An entry's manifest, without verifying its files.
+
+        :raises ImageError: it is not what was written, or not of this entry.
+        """
+        return Entry(path=path, manifest=manifest.read(path))
 
     def remove(self, path: Path) -> None:
         """Delete an entry; running clones keep the pages they mapped."""
@@ -252,8 +256,8 @@ class Store:
         try:
             notes = build(private)
             sealed = _seal(private)
-            manifest = {
-                "schema": 1,
+            content = {
+                "schema": manifest.SCHEMA,
                 "kind": kind,
                 "key": key,
                 "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -261,7 +265,7 @@ class Store:
                 "notes": notes,
                 "files": sealed,
             }
-            _write_synced(private / _MANIFEST, json.dumps(manifest, indent=1, default=str))
+            _write_synced(private / manifest.NAME, manifest.written(content))
             _stamp(private, sealed)
             path = self.path(kind, key)
             private.rename(path)
@@ -276,9 +280,18 @@ class Store:
         except BaseException:
             _remove_tree(private)
             raise
-        return Entry(path=path, manifest=manifest)
+        return Entry(path=path, manifest=content)
 
     # Verifying
+
+    def _sound(self, path: Path) -> Entry | None:
+        """Nothing is removed but under the lock: another process may have built it anew by now."""
+        try:
+            return self._verified(path)
+        except ImageError:
+            if manifest.is_users_own(path):
+                raise
+            return None
 
     def _sound_or_removed(self, path: Path, say: Say) -> Entry | None:
         try:
@@ -296,12 +309,14 @@ class Store:
             file = path / name
             try:
                 stamp = _stamp_of(file)
+                if stamps.get(name) == stamp:
+                    continue
+                if stamp[0] != facts["size"] or digest(file) != facts["digest"]:
+                    raise damaged(path, f"{name} is not what was built")
             except FileNotFoundError:
-                raise ImageError(f"{path.name} is damaged: {name} is missing") from None
-            if stamps.get(name) == stamp:
-                continue
-            if stamp[0] != facts["size"] or digest(file) != facts["digest"]:
-                raise ImageError(f"{path.name} is damaged: {name} is not what was built")
+                raise damaged(path, f"{name} is missing") from None
+            except OSError as error:
+                raise damaged(path, f"{name} cannot be read: {error.strerror}") from error
             changed = True
         if changed:
             _stamp(path, entry.manifest["files"])
@@ -326,7 +341,7 @@ def _room(path: Path) -> int:
 
 def _files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.is_symlink() and path.name not in (_MANIFEST, _STAMPS):
+        if path.is_file() and not path.is_symlink() and path.name not in (manifest.NAME, _STAMPS):
             yield path
 
 
@@ -356,12 +371,13 @@ def _stamp(folder: Path, names: Mapping[str, Any]) -> None:
     temporary.replace(folder / _STAMPS)
 
 
-def _read_stamps(folder: Path) -> dict[str, list[int | str]]:
+def _read_stamps(folder: Path) -> dict[str, Any]:
+    """Those that were kept; without them the files are digested again."""
     try:
-        stamps: dict[str, list[int | str]] = json.loads((folder / _STAMPS).read_text())
-    except (OSError, ValueError):
+        stamps = json.loads((folder / _STAMPS).read_text())
+    except (OSError, ValueError, RecursionError):
         return {}
-    return stamps
+    return stamps if isinstance(stamps, dict) else {}
 
 
 def _write_synced(path: Path, text: str) -> None:

@@ -72,8 +72,7 @@ def load(name: str, store: Store, *, artefacts: Path, say: Say) -> Frozen:
     """
     entry = store.find(_KIND, {"name": name})
     if entry is None:
-        found = [store.read(path) for path in store.entries() if path.name.startswith(f"{_KIND}-")]
-        there = sorted(one.manifest["inputs"]["name"] for one in found)
+        there = sorted(one.manifest["inputs"]["name"] for one in store.readable(_KIND))
         raise UsageError(
             f"there is no state {name!r}", hint=f"there is: {', '.join(there) or 'none'}; world.freeze(name)"
         )

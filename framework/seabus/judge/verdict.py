@@ -63,6 +63,11 @@ class Judgement:
 class NotAsExpectedError(AssertionError):
     """The system under test did something else than it owes; every deviation is listed."""
 
+    #: As of :class:`seabus.errors.SeabusError`; to pytest it is a failed assertion.
+    exit_code = EXIT_CODES[Verdict.FAIL]
+    blame = "system under test"
+    advice = "seabus report FOLDER -o report.html shows what was seen; seabus replay FOLDER runs it again"
+
     def __init__(self, judgement: Judgement) -> None:
         lines = [f"{judgement.verdict}: {judgement.reason}"]
         lines += [f"  - {finding.text}" for finding in judgement.findings]

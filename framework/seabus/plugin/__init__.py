@@ -10,6 +10,7 @@ Nothing is started, and nothing heavy is imported, unless a test uses one of the
 :mod:`~seabus.plugin.fixtures`   ``world``, ``victim``, ``inject``, ``expect`` and the others
 :mod:`~seabus.plugin.outcomes`   fail, error, skip and unknown told apart
 :mod:`~seabus.plugin.evidence`   each test's folder, and the result file in it
+:mod:`~seabus.plugin.circumstances`  what is kept with it: seed, mode, and what to tell of a killed test
 :mod:`~seabus.plugin.workers`    under pytest-xdist: how many, and killed ones
 :mod:`~seabus.plugin.control`    the negative control and the mutated oracles
 :mod:`~seabus.plugin.listing`    the dry run

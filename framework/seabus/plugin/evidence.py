@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import pytest
 
 from seabus.catalogue.scenario import MARKER
-from seabus.errors import SeabusError
+from seabus.errors import SeabusError, of_system
 from seabus.judge.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ STARTED: Final = pytest.StashKey[float]()
 FAILED: Final = pytest.StashKey[bool]()
 #: In each folder: whose it is.
 _OWNER: Final = "test.txt"
-_RESULT: Final = "result.json"
+RESULT: Final = "result.json"
 
 
 def session_of(item: pytest.Item) -> Session | None:
@@ -82,7 +82,7 @@ def unfinished(config: pytest.Config, nodeid: str) -> Path | None:
         root, pattern = chosen.absolute(), f"*/{_OWNER}"
     for owner in root.glob(pattern):
         folder: Path = owner.parent
-        if folder.is_symlink() or (folder / _RESULT).exists():  # pytest links to the newest of each name
+        if folder.is_symlink() or (folder / RESULT).exists():  # pytest links to the newest of each name
             continue
         if owner.read_text().strip() == nodeid:
             return folder
@@ -93,36 +93,33 @@ def write_result(
     item: pytest.Item, verdict: Verdict, error: BaseException | None, report: pytest.TestReport
 ) -> None:
     """The result file, as `seabus run` writes it, of a test that has a folder of its own."""
+    from seabus.plugin import circumstances
     from seabus.report import result
 
     folder = item.stash.get(FOLDER, None)
     if folder is None:
         return
     session = item.stash.get(SESSION, None)
-    versions: dict[str, str] = item.stash.get(VERSIONS, {})
-    about = result.Circumstances(
-        versions=versions,
-        artefacts=folder,
-        configuration=item.stash.get(CONFIGURATION, None),
-        scenario=scenario_of(item),
-        started=item.stash.get(STARTED, time.time()),
-    )
-    found: Mapping[str, Any]
+    about = circumstances.of(item, folder)
+    if isinstance(error, OSError):
+        error = of_system(error)
+    judged: Mapping[str, Any]
     if session is not None and session.outcome is not None:
-        found = result.of_outcome(session.outcome, about)
+        judged = result.of_outcome(session.outcome, about)
     else:
-        found = result.of_error(error if isinstance(error, SeabusError) else None, about)
+        judged = result.of_error(error if isinstance(error, SeabusError) else None, about)
     told = {
-        **found,
+        **judged,
         "verdict": str(verdict),
-        "reason": found["reason"] if found["verdict"] == str(verdict) else _said(error),
-        "seconds": {**found["seconds"], "test": report.duration},
+        "reason": judged["reason"] if judged["verdict"] == str(verdict) else _said(error),
+        "seconds": {**judged["seconds"], "test": report.duration},
         "test": item.nodeid,
         "outcome": report.outcome,
         "known": getattr(report, "wasxfail", None),
         "worker": os.environ.get("PYTEST_XDIST_WORKER"),
     }
-    (folder / _RESULT).write_text(json.dumps(told, indent=1, default=str) + "\n")
+    (folder / RESULT).write_text(json.dumps(told, indent=1, default=str) + "\n")
+    circumstances.finished(folder)
 
 
 def scenario_of(item: pytest.Item) -> dict[str, Any] | None:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from seabus.plugin import keep, lab
-from seabus.plugin.evidence import CONFIGURATION, SESSION, VERSIONS, new_folder
+from seabus.errors import SeabusError
+from seabus.plugin import circumstances, keep, lab
+from seabus.plugin.evidence import CONFIGURATION, FAILED, SESSION, VERSIONS, new_folder
 from seabus.plugin.options import world_config
+from seabus.report import artefacts as evidence_folder
 
 if TYPE_CHECKING:
     from seabus.machine.config import WorldConfig
@@ -57,10 +59,14 @@ def _session(request: pytest.FixtureRequest, temporary: pytest.TempPathFactory) 
     folder = new_folder(request, temporary)
     injecting = not request.config.option.seabus_negative_control
     request.node.stash[CONFIGURATION] = world_config(request.node, request.config)
+    circumstances.note(request.node)
     if request.config.option.seabus_lab is not None:
         yield from _lab_session(request, folder, injecting=injecting)
         return
-    frozen = frozen_world(world_config(request.node, request.config), folder)
+    frozen = frozen_world(request.node.stash[CONFIGURATION], folder)
+    # Before it is cloned: a clone that is refused is to be told as well.
+    request.node.stash[VERSIONS] = dict(frozen.notes["versions"])
+    circumstances.note(request.node)
     opened = Session.open(
         frozen,
         artefacts=folder,
@@ -70,10 +76,14 @@ def _session(request: pytest.FixtureRequest, temporary: pytest.TempPathFactory) 
     )
     with opened as session:
         request.node.stash[SESSION] = session
-        request.node.stash[VERSIONS] = dict(frozen.notes["versions"])
         wanted = [name for marker in request.node.iter_markers("seabus_needs") for name in marker.args]
-        session.run(needs.require(session.world, wanted))
+        try:
+            session.run(needs.require(session.world, wanted))
+        except SeabusError:
+            session.run(evidence_folder.keep_vmm_log(session.world))
+            raise
         yield session
+        _keep_vmm_log(request, session)
         keep.if_failed(request, session)
 
 
@@ -86,7 +96,16 @@ def _lab_session(request: pytest.FixtureRequest, folder: Path, *, injecting: boo
         request.node.stash[SESSION] = session
         request.node.stash[VERSIONS] = dict(session.world.notes["versions"])
         request.node.user_properties.append((lab.HOST, session.world.notes["versions"]["lab_host"]))
+        circumstances.note(request.node)
         yield session
+        _keep_vmm_log(request, session)
+
+
+def _keep_vmm_log(request: pytest.FixtureRequest, session: Session) -> None:
+    """Of a test that failed, and of a module: which of its tests did is not noted there."""
+    wanted = request.node.stash.get(FAILED, False) or not isinstance(request.node, pytest.Item)
+    if wanted and not session.stage.is_dead("L1"):
+        session.run(evidence_folder.keep_vmm_log(session.world))
 
 
 @pytest.fixture
@@ -129,16 +148,25 @@ class Worlds:
     """Runs coroutines in fresh worlds, for those who need several, or other, worlds in one test.
 
     :param artefacts: the test's own folder.
+    :param node: the test, to note what its latest world is made of.
     """
 
-    def __init__(self, artefacts: Path) -> None:
+    def __init__(self, artefacts: Path, node: pytest.Item | None = None) -> None:
         self.artefacts = artefacts
+        self._node = node
 
     def template(self, config: WorldConfig | None = None) -> Frozen:
         """The template of a configuration, built if it is not there."""
         from seabus.machine.config import WorldConfig as Config
 
-        return frozen_world(config or Config(), self.artefacts)
+        chosen = config or Config()
+        if self._node is not None:
+            self._node.stash[CONFIGURATION] = chosen
+        frozen = frozen_world(chosen, self.artefacts)
+        if self._node is not None:
+            self._node.stash[VERSIONS] = dict(frozen.notes["versions"])
+            circumstances.note(self._node)
+        return frozen
 
     def run(self, play: Callable[[EmulatedWorld], Awaitable[_T]], config: WorldConfig | None = None) -> _T:
         """Clone a world, await ``play(world)`` in it, end the world; the coroutine's result."""
@@ -148,7 +176,11 @@ class Worlds:
 
         async def cloned() -> _T:
             async with restore.cloned(frozen, artefacts=self.artefacts, purpose="pytest") as world:
-                return await play(world)
+                try:
+                    return await play(world)
+                except Exception:
+                    await evidence_folder.keep_vmm_log(world)
+                    raise
 
         return asyncio.run(cloned())
 
@@ -156,4 +188,6 @@ class Worlds:
 @pytest.fixture
 def seabus_worlds(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Worlds:
     """Fresh worlds for one test, with an artefact folder of the test's own."""
-    return Worlds(new_folder(request, tmp_path_factory))
+    folder = new_folder(request, tmp_path_factory)
+    circumstances.note(request.node)
+    return Worlds(folder, request.node)

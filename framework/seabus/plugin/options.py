@@ -11,7 +11,7 @@ import pytest
 
 from seabus.errors import UsageError
 from seabus.machine.config import WorldConfig, field_of, value_of
-from seabus.plugin import keep, lab
+from seabus.plugin import circumstances, keep, lab
 
 _WORLD: Final = "seabus_world"
 _PREFIX: Final = "--seabus-"
@@ -53,6 +53,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DIR",
         help="keep the evidence of each test in a folder there",
     )
+    circumstances.add_options(group)
     keep.add_options(group)
     lab.add_options(group)
     for field in dataclasses.fields(WorldConfig):

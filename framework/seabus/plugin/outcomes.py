@@ -12,7 +12,7 @@ import pytest
 from seabus.errors import CapabilityError, SeabusError
 from seabus.judge.verdict import Judgement, NotAsExpectedError, Verdict
 from seabus.machine.run_folder import ways_in
-from seabus.plugin import evidence
+from seabus.plugin import circumstances, evidence
 from seabus.plugin.evidence import SESSION, VERDICT
 
 #: Where a test's error is found again once it has ended.
@@ -56,17 +56,33 @@ def pytest_runtest_makereport(
     error = call.excinfo.value if call.excinfo else None
     if error is not None:
         item.stash[ERROR] = error
-    if (report.when == "call" and session is not None) or (report.when != "call" and _ours(error)):
+    if _is_told(item, report, error):
         verdict = _verdict(error, session.outcome.judgement if session and session.outcome else None)
         _note(item, report, verdict)
-        evidence.write_result(item, verdict, error, report)
+        try:
+            evidence.write_result(item, verdict, error, report)
+        except (
+            OSError
+        ) as refused:  # the disk is full, perhaps: that the test failed is to be told all the same
+            report.sections.append(("seabus: the result could not be written", str(refused)))
     if report.failed:
         item.stash[evidence.FAILED] = True
         if isinstance(error, SeabusError):
             report.sections.extend(_evidence(error))
         if folder := evidence.folder_of(item):
             report.sections.append(("seabus artefacts", str(folder)))
+            report.sections.append(("seabus seed", f"--seabus-seed={circumstances.seed_of(item)}"))
     return report
+
+
+def _is_told(item: pytest.Item, report: pytest.TestReport, error: BaseException | None) -> bool:
+    """Whether a phase decides what a test with a folder, or its module's session, comes to."""
+    has_folder = evidence.FOLDER in item.stash
+    if report.when == "call":
+        return has_folder or evidence.session_of(item) is not None
+    if report.when == "setup" and error is not None and has_folder:
+        return True
+    return _ours(error) or (has_folder and isinstance(error, OSError))
 
 
 def _ours(error: BaseException | None) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from seabus.plugin import evidence
+from seabus.plugin import circumstances, evidence
 
 #: Memory a worker with one clone needs, and what is left to everybody else, in MiB.
 _WORKER_MIB: Final = 500
@@ -59,6 +59,9 @@ def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport, sched: Any
     if folder := evidence.unfinished(config, crashitem):
         report.user_properties += [(evidence.ARTEFACTS, str(folder)), (evidence.VERDICT, "error")]
         report.sections.append(("seabus artefacts", str(folder)))
+        seed = circumstances.crashed(folder, crashitem, report.node.gateway.id)
+        if seed is not None:
+            report.sections.append(("seabus seed", f"--seabus-seed={seed}"))
 
 
 @pytest.hookimpl(trylast=True)

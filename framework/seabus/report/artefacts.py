@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
 import time
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from seabus import folders
-from seabus.errors import HostError, UsageError
+from seabus.errors import HostError, SeabusError, UsageError
+
+if TYPE_CHECKING:
+    from seabus.world.world import World
 
 KEEP: Final = 200
 
@@ -37,6 +41,12 @@ def new(chosen: Path | None = None) -> Path:
     path = root / f"{stamp}-{os.getpid()}-{secrets.token_hex(2)}"
     path.mkdir()
     return path
+
+
+async def keep_vmm_log(world: World) -> None:
+    """What the VMM said, as far as its host can still be asked."""
+    with contextlib.suppress(SeabusError, OSError):
+        (world.artefacts / "vmm.log").write_bytes(await world.vmm_log())
 
 
 def _prune(root: Path) -> None:

@@ -53,6 +53,11 @@ class Run:
     :param command: the words of the command that it was, without where its evidence went.
     :param outcome: what pytest says of it; a test may pass that asked for no verdict.
     :param known: why it is expected to fail, if it is.
+    :param seed: from which all follows that was left to chance, if it is known.
+    :param rootdir: the folder that the test's name starts from.
+    :param negative_control: nothing was injected; ``mutate``: its expectations were changed one by one.
+    :param lab: the lab file, if its hosts were no emulated ones.
+    :param script: the text of the scenario file that was played.
     """
 
     folder: Path
@@ -76,6 +81,12 @@ class Run:
     worker: str = ""
     command: Sequence[str] = ()
     started: str = ""
+    seed: int | None = None
+    rootdir: str = ""
+    negative_control: bool = False
+    mutate: bool = False
+    lab: str = ""
+    script: str = ""
 
     @property
     def title(self) -> str:
@@ -214,6 +225,7 @@ def _run(document: Any, folder: Path) -> Run:  # noqa: ANN401 - anything that JS
     if verdict not in list(Verdict):
         raise _DamagedError(f"'verdict' is {verdict[:40]!r}")
     events = _each(document, "events", _event)
+    mode = _get(document, "mode", dict, {})
     expectations = _each(document, "expectations", _expectation)
     clocks = {
         level: Alignment(offset_ns=0, error_ns=round(_get(clock, "error_s", float) * 1e9))
@@ -242,6 +254,12 @@ def _run(document: Any, folder: Path) -> Run:  # noqa: ANN401 - anything that JS
         worker=_get(document, "worker", str, ""),
         started=_get(document, "started", str, ""),
         command=_each(document, "command", str) if document.get("command") else (),
+        seed=None if document.get("seed") is None else _get(document, "seed", int),
+        rootdir=_get(document, "rootdir", str, ""),
+        negative_control=_get(mode, "negative_control", bool, False),
+        mutate=_get(mode, "mutate", bool, False),
+        lab=_get(mode, "lab", str, ""),
+        script=_get(document, "script", str, ""),
     )
 
 

@@ -34,6 +34,12 @@ class Circumstances:
     :param scenario: its ``title``, ``fault`` and ``sources``, if it is one of the catalogue.
     :param started: seconds since the epoch.
     :param command: the words after ``seabus``, without the world's options and where the evidence goes.
+    :param seed: from which all follows that was left to chance.
+    :param rootdir: of a test: the folder that its name starts from.
+    :param negative_control: nothing was injected.
+    :param mutate: the expectations of what passed were changed one by one.
+    :param lab: the lab file, if its hosts were no emulated ones.
+    :param script: the text of the scenario file that was played.
     """
 
     versions: Mapping[str, str]
@@ -42,6 +48,12 @@ class Circumstances:
     scenario: Mapping[str, Any] | None = None
     started: float = field(default_factory=time.time)
     command: Sequence[str] = ()
+    seed: int | None = None
+    rootdir: Path | None = None
+    negative_control: bool = False
+    mutate: bool = False
+    lab: Path | None = None
+    script: str | None = None
 
     def told(self) -> dict[str, Any]:
         """As the result file has it."""
@@ -49,10 +61,20 @@ class Circumstances:
         return {
             "scenario": dict(self.scenario) if self.scenario else None,
             "configuration": {
-                name: str(value) if isinstance(value, Path) else value for name, value in made_of.items()
+                # It may be played again from another folder.
+                name: str(value.absolute()) if isinstance(value, Path) else value
+                for name, value in made_of.items()
             },
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.started)),
             "command": list(self.command),
+            "seed": self.seed,
+            "rootdir": str(self.rootdir) if self.rootdir else None,
+            "mode": {
+                "negative_control": self.negative_control,
+                "mutate": self.mutate,
+                "lab": str(self.lab.absolute()) if self.lab else None,
+            },
+            "script": self.script,
             "versions": {"seabus": seabus.__version__, **self.versions},
             "artefacts": str(self.artefacts),
         }

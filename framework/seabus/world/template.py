@@ -36,7 +36,7 @@ from seabus.world.world import EmulatedWorld, Parts, emulated
 
 _KIND: Final = "template"
 #: Raised when this package prepares or freezes a world in another way.
-_PROCEDURE: Final = 10
+_PROCEDURE: Final = 11
 #: How often a world is frozen anew when its clones do not live.
 _FREEZES: Final = 5
 #: Of a digest, as much as a reader can compare.
@@ -62,7 +62,9 @@ def ensure(config: WorldConfig, *, store: Store, artefacts: Path, say: Say) -> F
     builder = _Builder(config, image, guest_images, artefacts, say)
     entry = store.get(_KIND, builder.inputs(), builder.build, say=say, need_mib=config.l1_memory_mib + 512)
     notes = entry.manifest["notes"]
-    parts = builder.parts(EmulatorCapabilities(**notes["capabilities"]))
+    # Ours is what it was when it was asked, down to its libraries; a user's own may have been upgraded.
+    found = builder.found() if config.l0_qemu else EmulatorCapabilities(**notes["capabilities"])
+    parts = builder.parts(found)
     return Frozen(parts=parts, ram=entry.file("ram"), state=entry.file("state"), notes=notes)
 
 
@@ -123,30 +125,45 @@ class _Builder:
             builds=self._builds(),
         )
 
+    def found(self) -> EmulatorCapabilities:
+        """What the emulator says of itself now."""
+        if self.config.l0_qemu:
+            return capabilities.own(self.config.l0_qemu).capabilities
+        return capabilities.probe(self.emulator.command)
+
     def _builds(self) -> dict[str, str]:
         """Digests of the files that make a world, a user's own among them."""
+        config, theirs = self.config, self.guests.entry.manifest["files"]
         files = self.emulator.entry.manifest["files"]
-        kernel = self.guests.entry.manifest["files"][self.guests.kernel.name]["digest"]
+        kernel = theirs[self.guests.kernel.name]["digest"]
+        initrds = {level: theirs[self.guests.initrd(level).name]["digest"] for level in ("l1", "l2")}
         ours = {
             "build of QEMU": key_of(files),
             "firmware": files[self.emulator.firmware.name]["digest"],
             "kernel of L1": kernel,
             "kernel of L2": kernel,
+            "initramfs of L1": initrds["l1"],
+            "initramfs of L2": initrds["l2"],
+            "VMM of L1": initrds["l1"],  # it is in there
         }
-        theirs = {
-            "build of QEMU": self.config.l0_qemu,
-            "kernel of L1": self.config.l1_kernel,
-            "kernel of L2": self.config.l2_kernel,
+        own = {
+            "build of QEMU": config.l0_qemu,
+            "kernel of L1": config.l1_kernel,
+            "kernel of L2": config.l2_kernel,
+            "initramfs of L1": config.l1_initrd,
+            "initramfs of L2": config.l2_initrd,
+            "VMM of L1": config.l1_qemu or config.l1_initrd,
         }
-        ours |= {name: str(_content_of(path)) for name, path in theirs.items() if path}
+        ours |= {name: str(_content_of(path)) for name, path in own.items() if path}
+        if config.l0_qemu:
+            ours["set of libraries of QEMU"] = capabilities.own(config.l0_qemu).libraries
         return {name: digest[:_DIGITS] for name, digest in ours.items()}
 
     def build(self, folder: Path) -> Mapping[str, Any]:
         """Boot, prepare and freeze into an empty folder."""
         from seabus.faults import record  # slow to import, and clones do not need it
 
-        command = [str(self.config.l0_qemu)] if self.config.l0_qemu else self.emulator.command
-        found = capabilities.probe(command)
+        found = self.found()
         record.check(found)
         return asyncio.run(self._build(folder, found))
 

@@ -45,6 +45,20 @@ def test_a_test_again_and_another_story(tmp_path: Path) -> None:
     assert "lsb" in other.stdout
 
 
+def test_a_negative_control_again_from_another_folder(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    words = ("-q", "-p", "no:cacheprovider", "--seabus-negative-control", f"--seabus-artefacts={first}")
+    play("pytest", *words, f"{TEST}[read]")
+    (run,) = first.glob("*/result.json")
+    again = play("seabus", "replay", str(run.parent), "--json", "--artefacts", str(second), cwd=tmp_path)
+    assert again.returncode == 0, again.stdout + again.stderr
+    told = json.loads(again.stdout)
+    assert told["template"]["same"]
+    (now,) = (json.loads(path.read_text()) for path in second.glob("*/result.json"))
+    assert (now["verdict"], now["mode"]["negative_control"], now["faults"]) == ("fail", True, [])
+    assert now["seed"] == json.loads(run.read_text())["seed"]
+
+
 def test_nothing_to_replay(tmp_path: Path) -> None:
     none = play("seabus", "replay", str(tmp_path))
     assert none.returncode == 2

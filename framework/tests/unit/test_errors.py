@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import pkgutil
+import sys
 from collections.abc import Iterator
 from typing import Final
 
@@ -13,7 +14,10 @@ import pytest
 
 import seabus
 from seabus import cli, errors
+from seabus.arch import MalformedRecord
+from seabus.arch.esr import BadEsrField
 from seabus.errors import AgentError, ProbeError, SeabusError
+from seabus.judge.verdict import Judgement, NotAsExpectedError, Verdict
 from seabus.report.complaint import as_json
 
 # Who is at fault, and the command line's exit code (`seabus --help`).
@@ -35,6 +39,16 @@ TABLE: Final = {
     "LeaseLostError": ("host", 3),
     "QuarantinedError": ("host", 3),
     "NoVerdictError": ("unknown", 4),
+}
+#: Public as well, but of packages that know no SeabusError, or failed assertions: made, blame, exit code.
+OTHERS: Final[dict[type[Exception], tuple[Exception, str, int]]] = {
+    MalformedRecord: (MalformedRecord(4, "Length", "it ends early"), "input", 2),
+    BadEsrField: (BadEsrField("Fnv", "no field Fnv"), "caller", 2),
+    NotAsExpectedError: (
+        NotAsExpectedError(Judgement(verdict=Verdict.FAIL, reason="missing")),
+        "system under test",
+        1,
+    ),
 }
 #: Needs what only some installations have; none defines an error.
 _EXTRAS: Final = ("seabus.tui", "seabus.interactive", "seabus.lab.labgrid_places")
@@ -97,7 +111,54 @@ def test_who_raises_knows_better(name: str) -> None:
     assert _made(name, hint="turn it on").hint == "turn it on"
 
 
+def _public() -> Iterator[type[Exception]]:
+    """Every error that a module of ours defines for others."""
+    for name, module in sorted(sys.modules.items()):
+        if name.startswith("seabus."):
+            for kind in vars(module).values():
+                if isinstance(kind, type) and issubclass(kind, Exception) and kind.__module__ == name:
+                    yield kind
+
+
+def test_there_are_no_others() -> None:
+    for module in pkgutil.walk_packages(seabus.__path__, "seabus."):
+        if not module.name.startswith(_EXTRAS):
+            importlib.import_module(module.name)
+    public = (kind for kind in _public() if not kind.__name__.startswith("_"))
+    found = {kind for kind in public if not issubclass(kind, SeabusError)}
+    assert found == set(OTHERS)
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_other_error(
+    kind: type[Exception], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made, blame, code = OTHERS[kind]
+    told_of = vars(kind)
+    assert (told_of["blame"], told_of["exit_code"]) == (blame, code)
+    assert kind.__name__ in (errors.__doc__ or "")
+
+    def breaks(_: argparse.Namespace) -> int:
+        raise made
+
+    monkeypatch.setattr("seabus.cli.doctor.main", breaks)
+    assert cli.main(["doctor"]) == code
+    told = capsys.readouterr()
+    assert told.err == f"seabus: {made}\n  try: {told_of['advice']}\n"
+
+
+def test_a_mistake_of_ours_is_still_told_as_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def breaks(_: argparse.Namespace) -> int:
+        raise ValueError("ours")
+
+    monkeypatch.setattr("seabus.cli.doctor.main", breaks)
+    assert cli.main(["doctor"]) == 3
+    assert "internal error, please report it" in capsys.readouterr().err
+
+
 def test_advice_is_not_repeated() -> None:
     """Every class has its own: what is said of all of them would help with none."""
-    advice = [kind.advice for kind in _all()]
+    advice = [kind.advice for kind in _all()] + [vars(kind)["advice"] for kind in OTHERS]
     assert len(set(advice)) == len(advice)

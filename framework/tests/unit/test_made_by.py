@@ -23,7 +23,13 @@ PARTS = Parts(
     firmware=Path("/no/such/firmware"),
     config=WorldConfig(),
     capabilities=EmulatorCapabilities(version="11.1.3", machine="virt-11.1", monitor_object=True),
-    builds={"build of QEMU": "aa", "firmware": "bb", "kernel of L1": "cc", "kernel of L2": "dd"},
+    builds={
+        "build of QEMU": "aa",
+        "firmware": "bb",
+        "kernel of L1": "cc",
+        "kernel of L2": "dd",
+        "VMM of L1": "ff",
+    },
 )
 
 
@@ -49,6 +55,16 @@ OTHERS: dict[str, Callable[[], Parts]] = {
     "the firmware was bb and is ee": lambda: built("firmware"),
     "the kernel of L1 was cc and is ee": lambda: built("kernel of L1"),
     "the kernel of L2 was dd and is ee": lambda: built("kernel of L2"),
+    "the VMM of L1 was ff and is ee": lambda: built("VMM of L1"),
+    "the set of libraries of QEMU was unknown and is ee": lambda: built("set of libraries of QEMU"),
+    "the GHES of L1 was on and is off": lambda: configured(l1_ras=False),
+    "the KVM mode of L1 was nvhe and is vhe": lambda: replace(PARTS, config=WorldConfig(l1_mode="vhe")),
+    "the added command line of L1 was empty and is quiet": lambda: configured(l1_append="quiet"),
+    "the number of CPUs of L2 was 1 and is 2": lambda: configured(l2_cpus=2),
+    "the MiB of memory of L2 was 512 and is 768": lambda: configured(l2_memory_mib=768),
+    "the backing of L2 was 4k and is thp": lambda: configured(l2_backing="thp"),
+    "the GHES of L2 was on and is off": lambda: configured(l2_ras=False),
+    "the added command line of L2 was empty and is quiet": lambda: configured(l2_append="quiet"),
 }
 
 

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import random
 import shutil
 import time
 from collections import namedtuple
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from typing import Any
 import pytest
 
 from seabus.errors import DiskError, ImageError
+from seabus.images import manifest
 from seabus.images import store as store_module
-from seabus.images.store import Store, digest
+from seabus.images.store import USERS_OWN, Store, digest
 
 
 def silent(_: str) -> None:
@@ -149,6 +151,132 @@ def test_swapped_generations_are_found(tmp_path: Path) -> None:
     for inputs in ({"a": 1}, {"a": 2}):
         with pytest.raises(ImageError):
             store.find("thing", inputs)
+
+
+def manifest_of(folder: Path) -> Path:
+    return folder / "manifest.json"
+
+
+def test_a_flip_anywhere_in_a_manifest_is_found(tmp_path: Path) -> None:
+    """In a note, in a name, in a digest, in a blank, in the seal itself."""
+    entry = Store(tmp_path).get("thing", {"a": 1}, fill, say=silent)
+    text = manifest_of(entry.path).read_bytes()
+    for at in range(len(text)):
+        flipped = bytearray(text)
+        flipped[at] ^= 1 << at % 8
+        manifest_of(entry.path).write_bytes(flipped)
+        with pytest.raises(ImageError, match="damaged"):
+            Store(tmp_path).find("thing", {"a": 1})
+    manifest_of(entry.path).write_bytes(text)
+    assert Store(tmp_path).find("thing", {"a": 1})
+
+
+def rewritten(folder: Path, **fields: Any) -> None:  # noqa: ANN401 - anything that JSON can say
+    found = json.loads(manifest_of(folder).read_text()) | fields
+    manifest_of(folder).write_text(json.dumps(found, indent=1))
+
+
+def resealed(folder: Path, **fields: Any) -> None:  # noqa: ANN401 - anything that JSON can say
+    found = json.loads(manifest_of(folder).read_text()) | fields
+    del found["seal"]
+    manifest_of(folder).write_text(manifest.written(found))
+
+
+def without_files(folder: Path) -> None:
+    rewritten(folder, files={})
+    (folder / "ram").chmod(0o600)
+    (folder / "ram").write_bytes(b"")
+
+
+MALFORMED: dict[str, Callable[[Path], object]] = {
+    "changed notes": lambda folder: rewritten(folder, notes={"note": 2}),
+    "no files and an emptied ram": without_files,
+    "a list": lambda folder: manifest_of(folder).write_text("[]"),
+    "nothing in it": lambda folder: manifest_of(folder).write_text("{}"),
+    "a seal alone": lambda folder: manifest_of(folder).write_text(manifest.written({})),
+    "null": lambda folder: manifest_of(folder).write_text("null"),
+    "no JSON": lambda folder: manifest_of(folder).write_bytes(b"\xff{"),
+    "nested without end": lambda folder: manifest_of(folder).write_text("[" * 100_000),
+    "an older schema": lambda folder: resealed(folder, schema=1),
+    "another kind": lambda folder: resealed(folder, kind="other"),
+    "another key": lambda folder: resealed(folder, key="0" * 20),
+    "other inputs": lambda folder: resealed(folder, inputs={"a": 2}),
+    "files that are none": lambda folder: resealed(folder, files={"ram": 1}),
+    "no manifest": lambda folder: manifest_of(folder).unlink(),
+}
+
+
+@pytest.mark.parametrize("how", MALFORMED)
+def test_a_manifest_that_was_not_written_so_is_damage(tmp_path: Path, how: str) -> None:
+    entry = Store(tmp_path).get("thing", {"a": 1}, fill, say=silent)
+    MALFORMED[how](entry.path)
+    with pytest.raises(ImageError, match="is damaged: "):
+        Store(tmp_path).find("thing", {"a": 1})
+    said: list[str] = []
+    again = Store(tmp_path).get("thing", {"a": 1}, fill, say=said.append)
+    assert (again.file("ram").stat().st_size, again.manifest["notes"]) == (100_000, {"note": 1})
+    assert "damaged" in said[0]
+    assert Store(tmp_path).find("thing", {"a": 1})
+
+
+def test_an_entry_of_an_older_seabus_is_built_again(tmp_path: Path) -> None:
+    entry = Store(tmp_path).get("thing", {"a": 1}, fill, say=silent)
+    old = json.loads(manifest_of(entry.path).read_text()) | {"schema": 1}
+    del old["seal"]
+    manifest_of(entry.path).write_text(json.dumps(old, indent=1))
+    said: list[str] = []
+    Store(tmp_path).get("thing", {"a": 1}, fill, say=said.append)
+    assert said == [
+        f"{entry.path.name} is damaged: its manifest has no seal, as those of an older Seabus;"
+        " building it again"
+    ]
+
+
+def test_what_only_its_user_can_make_is_refused_and_kept(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    entry = store.get(USERS_OWN, {"name": "mine"}, fill, say=silent)
+    rewritten(entry.path, notes={"note": 2})
+    for ask in (store.find, lambda kind, inputs: store.get(kind, inputs, fill, say=silent)):
+        with pytest.raises(ImageError, match="is damaged: its manifest is not what was written") as refused:
+            ask(USERS_OWN, {"name": "mine"})
+        assert "freeze it anew" in refused.value.hint
+    assert entry.file("ram").stat().st_size == 100_000
+    assert store.readable() == []
+
+
+def test_two_folders_in_each_others_place_are_found(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    one = store.get("thing", {"a": 1}, fill, say=silent)
+    two = store.get("thing", {"a": 2}, fill, say=silent)
+    aside = tmp_path / "aside"
+    one.path.rename(aside)
+    two.path.rename(one.path)
+    aside.rename(two.path)
+    for number in (1, 2):
+        with pytest.raises(ImageError, match="in another's place"):
+            store.find("thing", {"a": number})
+
+
+@pytest.mark.parametrize("text", ["[]", "null", '{"ram": []}', '{"ram": null, "state": {}}', "no JSON", ""])
+def test_stamps_that_are_none_cost_a_look_at_the_files(tmp_path: Path, text: str) -> None:
+    """They only save that look: what they say is believed where it is what was found."""
+    entry = Store(tmp_path).get("thing", {}, fill, say=silent)
+    entry.file("stamps.json").write_text(text)
+    assert Store(tmp_path).find("thing", {})
+    assert json.loads(entry.file("stamps.json").read_text()).keys() == {"ram", "state"}
+    entry.file("stamps.json").write_text(text)
+    entry.file("ram").chmod(0o600)
+    entry.file("ram").write_bytes(b"R" * 100_000)
+    with pytest.raises(ImageError, match="ram is not what was built"):
+        Store(tmp_path).find("thing", {})
+
+
+def test_a_folder_in_the_place_of_a_file_is_damage(tmp_path: Path) -> None:
+    entry = Store(tmp_path).get("thing", {}, fill, say=silent)
+    entry.file("ram").unlink()
+    entry.file("ram").mkdir()
+    with pytest.raises(ImageError, match="is damaged: ram "):
+        Store(tmp_path).find("thing", {})
 
 
 def test_damage_is_said_and_repaired(tmp_path: Path) -> None:

@@ -27,6 +27,11 @@ class BadEsrField(ValueError):
     :param allowed: what could stand in its place: names of fields, or values with their meaning.
     """
 
+    #: As of :class:`seabus.errors.SeabusError`, which this package knows nothing of.
+    exit_code = 2
+    blame = "caller"
+    advice = "seabus decode esr VALUE shows the fields of a syndrome like it, by their names"
+
     def __init__(self, field: str, reason: str, allowed: tuple[str, ...] = ()) -> None:
         super().__init__(field, reason, allowed)
         self.field = field
