@@ -73,14 +73,18 @@ def _again(run: Run, folder: Path) -> Iterator[str]:
             hint="it is of an older Seabus: run it yourself",
         )
     yield from ("seabus", *run.command, f"--artefacts={folder}", "--quiet")
-    for name, value in _chosen(run):
+    for name, value in _chosen(run, usual=True):  # a scenario may choose otherwise
         yield f"--{name.removesuffix('_mib').replace('_', '-')}={value}"
 
 
-def _chosen(run: Run) -> Iterator[tuple[str, Any]]:
+def _chosen(run: Run, *, usual: bool = False) -> Iterator[tuple[str, Any]]:
+    """What it was made of.
+
+    :param usual: that, too, which is as it is by itself.
+    """
     default = {field.name: field.default for field in dataclasses.fields(WorldConfig)}
     for name, value in run.configuration.items():
-        if name in default and value not in (default[name], None):
+        if name in default and value is not None and (usual or value != default[name]):
             yield name, {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
 
 
