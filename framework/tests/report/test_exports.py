@@ -195,6 +195,48 @@ def test_words_of_a_guest_are_no_ktap(evil: str, changed: Callable[..., Path]) -
     assert not any(one["directive"] for one in run["in"])
 
 
+def unjudged(verdict: str, reason: str, **more: object) -> Callable[[dict[str, Any]], None]:
+    """The run came to no verdict: the last half of what was expected was never seen."""
+
+    def change(told: dict[str, Any]) -> None:
+        told.update(verdict=verdict, reason=reason, findings=[], **more)
+        for number, expected in enumerate(told["expectations"]):
+            if number >= 5:
+                expected["event"] = None
+        told["expectations"][-1]["optional"] = True
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        unjudged("unknown", "a witness lost events", outcome="failed"),
+        unjudged("error", "injection lost: it was accepted, but its target never reported it"),
+    ],
+    ids=["unknown", "injection-lost"],
+)
+def test_what_was_not_judged_is_not_ok(
+    how: Callable[[dict[str, Any]], None], changed: Callable[..., Path]
+) -> None:
+    """A witness that lost events, or an injection that did, says nothing of any expectation."""
+    ((run,),) = (one["in"] for one in Ktap(ktap.document(load([changed("consumed", how)]).runs)).read())
+    assert (run["ok"], run["directive"]) == (False, "ERROR")
+    *expected, optional = run["in"]
+    assert len(expected) == 9
+    assert not any(one["ok"] for one in expected)
+    said = ["ERROR not judged: it was seen"] * 5 + ["ERROR not judged: it was not seen"] * 4
+    assert [one["more"] for one in expected] == said
+    assert (optional["ok"], optional["directive"]) == (True, "SKIP")
+
+
+def test_of_a_test_that_asked_for_no_verdict_nothing_is_judged(changed: Callable[..., Path]) -> None:
+    how = unjudged("unknown", "nothing was judged", outcome="passed")
+    ((run,),) = (one["in"] for one in Ktap(ktap.document(load([changed("consumed", how)]).runs)).read())
+    assert run["ok"]
+    assert {one["directive"] for one in run["in"]} == {"SKIP"}
+
+
 # JSON lines
 
 
