@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ from seabus.patience import scale
 from seabus.report import html
 from seabus.report.loaded import Runs, load
 from tests.report.chromium import Chromium, program
+from tests.report.conftest import HERE
+from tests.report.pixels import Picture
 from tests.report.test_page import evil_everywhere
 
 pytestmark = pytest.mark.skipif(program() is None, reason="there is no Chromium: apt-get install chromium")
@@ -275,6 +278,60 @@ def test_words_can_be_read(
     faint = browser.run(CONTRAST)
     assert faint == []
     assert browser.picture(tmp_path / "page.png").stat().st_size > 20_000
+
+
+#: Each way in which the page is looked at: width, height, dark, on paper, and a script that has it shown.
+LOOKS = {
+    "light": (1280, 900, False, False, "scrollTo(0, 0)"),
+    "dark": (1280, 900, True, False, "scrollTo(0, 0)"),
+    "picture": (1280, 900, False, False, "open_first()"),
+    "picture-dark": (1280, 900, True, False, "open_first()"),
+    "print": (760, 1080, False, True, "dispatchEvent(new Event('beforeprint')), scrollTo(0, 0)"),
+    "narrow": (400, 800, False, False, "scrollTo(0, 0)"),
+    "narrow-picture": (400, 800, False, False, "open_first()"),
+}
+OPEN_FIRST = "const first = document.querySelector('.run'); first.open = true; first.scrollIntoView()"
+#: Cells of a look that may differ from those that were looked at: fonts are not the same everywhere.
+MOST_DIFFER = 0.12
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_it_looks_as_it_was_looked_at(
+    name: str, browser: Chromium, shown: Callable[..., float], samples: Runs, tmp_path: Path
+) -> None:
+    """What is drawn and what is blank lies where it lay; the screenshots are kept for whoever looks again.
+
+    ``SEABUS_SCREENSHOTS=DIR`` keeps them there, in full, and writes what is compared anew.
+    """
+    width, height, dark, paper, script = LOOKS[name]
+    browser.do(
+        "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
+    )
+    try:
+        browser.show_as(dark=dark, paper=paper)
+        shown(samples, "#")
+        browser.run(f"(() => {{ {script.replace('open_first()', OPEN_FIRST)} }})()")
+        browser.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        picture = Picture(browser.small_picture(tmp_path / f"{name}-small.png", width=width, height=height))
+        kept = os.environ.get("SEABUS_SCREENSHOTS")
+        browser.picture((Path(kept) if kept else tmp_path) / f"{name}.png")
+    finally:
+        browser.do(
+            "Emulation.setDeviceMetricsOverride", width=1280, height=900, deviceScaleFactor=1, mobile=False
+        )
+    assert (max(picture.ground()) < 60) if dark else (min(picture.ground()) > 230)
+    told = "\n".join(picture.map()) + "\n"
+    golden = HERE / "golden" / f"page-{name}.map"
+    if kept:
+        golden.write_text(told)
+    assert difference(told, golden.read_text()) <= MOST_DIFFER, f"\n{told}"
+    assert difference(told, told.replace("#", ".")) > MOST_DIFFER  # a blank page is found
+
+
+def difference(one: str, other: str) -> float:
+    """The part of the cells that are not alike."""
+    assert len(one) == len(other)
+    return sum(a != b for a, b in zip(one, other, strict=True)) / len(one)
 
 
 #: The texts that do not stand out, each with its contrast. Washes lie over the page's ground.

@@ -156,7 +156,7 @@ def _story(run: Run) -> Iterator[str]:
 def _finding(found: Finding) -> tuple[str, str, str, str, str]:
     """Kind, subject, field, expected, observed; of what has no field, the whole in words."""
     if found.field is None:
-        return found.kind, found.text, "", "", ""
+        return found.kind, found.text.removeprefix(f"{found.kind}: "), "", "", ""
     name = found.field
     return found.kind, found.subject, name, value(name, found.expected), value(name, found.observed)
 
