@@ -16,6 +16,7 @@ _CALLED: Final[dict[Any, str]] = {
     float: "a number",
     str: "a string",
     Path: "a string",
+    dict: "a table",
 }
 
 
@@ -65,4 +66,6 @@ def called(hint: Any) -> str:  # noqa: ANN401 - a type, of any form
     if get_origin(hint) is Literal:
         return f"one of {', '.join(get_args(hint))}"
     parts = [one for one in get_args(hint) if one is not NoneType]
+    if len(parts) > 1 and all(get_origin(one) is Literal for one in parts):
+        return f"one of {', '.join(words_of(hint))}"
     return " or ".join(dict.fromkeys(map(called, parts))) if parts else _CALLED.get(hint, str(hint))

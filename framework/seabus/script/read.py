@@ -302,8 +302,7 @@ def _typed(file: TomlFile, table: Mapping[str, Any], name: str, hint: Any, where
         return
     if isinstance(value, str) and (words := words_of(hint)):
         raise file.wrong((*where, name), f"{value!r} is not known{nearest(value, words)}")
-    wanted = "a table" if hint is dict else called(hint)
-    raise file.wrong((*where, name), f"{_shown(value)} is not {wanted}")
+    raise file.wrong((*where, name), f"{_shown(value)} is not {called(hint)}")
 
 
 def _one_of(
