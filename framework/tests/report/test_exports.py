@@ -359,6 +359,46 @@ def test_lines_refer_to_each_other(samples: Runs) -> None:
         assert all(0 <= cause < len(rows) for row in rows for cause in row["causes"])
 
 
+#: What the words for values in the reference mean.
+IS: dict[str, Callable[[Any], bool]] = {
+    "string": lambda found: isinstance(found, str),
+    "whole number": lambda found: type(found) is int,
+    "number": lambda found: type(found) in (int, float),
+    "object": lambda found: isinstance(found, dict),
+    "array": lambda found: isinstance(found, list),
+    "null": lambda found: found is None,
+}
+
+
+def told_of_lines() -> tuple[int, dict[str, dict[str, str]]]:
+    """The schema's number, and of each type of line its fields with their values, by the reference."""
+    text = (Path(__file__).parents[3] / "docs/reference/report.md").read_text()
+    found = re.search(r"^## JSON lines, schema (\d+)\n(.*?)^## ", text, re.MULTILINE | re.DOTALL)
+    assert found
+    _, *parts = re.split(r'^`"type": "(\w+)"`$', found[2], flags=re.MULTILINE)
+    rows = re.compile(r"^\| `(\w+)` \| ([^|]*) \|", re.MULTILINE)
+    return int(found[1]), {
+        kind: dict(rows.findall(table)) for kind, table in zip(parts[::2], parts[1::2], strict=True)
+    }
+
+
+def test_lines_are_as_the_reference_tells(samples: Runs) -> None:
+    number, tables = told_of_lines()
+    assert number == lines.SCHEMA
+    assert tables.keys() == {"report", "run", "event"}
+    seen: dict[str, set[str]] = {}
+    for line in map(json.loads, lines.document(samples).splitlines()):
+        table = tables[line.pop("type")]
+        assert line.keys() == table.keys()
+        for name, value in line.items():
+            words = table[name].split(" or ")
+            assert any(IS[word](value) for word in words), f"{name} is {value!r}, and not {table[name]}"
+            seen.setdefault(f"{name}: {table[name]}", set()).update(word for word in words if IS[word](value))
+    for told, found in seen.items():
+        if told not in ("worker: string or null", "started: string or null"):  # samples have them all or not
+            assert found >= set(told.partition(": ")[2].split(" or ")), f"never otherwise: {told}"
+
+
 # Markdown
 
 
