@@ -15,7 +15,7 @@ from seabus.patience import scale
 from seabus.report import html
 from seabus.report.loaded import Runs, load
 from tests.report.chromium import Chromium, program
-from tests.report.conftest import HERE
+from tests.report.conftest import ACCEPT, HERE
 from tests.report.pixels import Picture
 from tests.report.test_page import evil_everywhere
 
@@ -301,7 +301,7 @@ def test_it_looks_as_it_was_looked_at(
 ) -> None:
     """What is drawn and what is blank lies where it lay; the screenshots are kept for whoever looks again.
 
-    ``SEABUS_SCREENSHOTS=DIR`` keeps them there, in full, and writes what is compared anew.
+    ``SEABUS_SCREENSHOTS=DIR`` keeps them there, in full; ``SEABUS_ACCEPT_GOLDEN=1`` writes what is compared.
     """
     width, height, dark, paper, script = LOOKS[name]
     browser.do(
@@ -322,7 +322,7 @@ def test_it_looks_as_it_was_looked_at(
     assert (max(picture.ground()) < 60) if dark else (min(picture.ground()) > 230)
     told = "\n".join(picture.map()) + "\n"
     golden = HERE / "golden" / f"page-{name}.map"
-    if kept:
+    if os.environ.get(ACCEPT):
         golden.write_text(told)
     assert difference(told, golden.read_text()) <= MOST_DIFFER, f"\n{told}"
     assert difference(told, told.replace("#", ".")) > MOST_DIFFER  # a blank page is found
