@@ -18,8 +18,8 @@ from seabus.report.wording import value
 #: Told beside the fields, or longer than they are worth.
 _LEFT_OUT: Final = ("cper", "esr_decoded")
 _ESR_BITS: Final = 64
-#: Said of a record that we did not write, as the VMM's: no witness has its bytes.
-_PRINTED: Final = ("", "CPER: what its kernel printed of it is above; its bytes are in no witness's hands")
+#: Said of a record whose bytes are not known: the VMM's, or one that an older Seabus injected.
+_PRINTED: Final = ("", "CPER: its bytes are not in the result; what the kernel printed of it is above")
 
 
 def details(run: Run, row: Row) -> list[str]:
