@@ -105,7 +105,7 @@ def _type(typed: list[tuple[str, int, list[str]]], folder: Path, environment: Ma
         begun = said.tell()
         shell.sendline(command)
         for line in lines:
-            shell.expect(".*".join(map(re.escape, line.split("…"))))
+            shell.expect("[^\\n]*?".join(map(re.escape, line.strip("…").split("…"))))
         assert "Traceback" not in said.getvalue()[begun:]
     shell.expect(">>> ")
     shell.sendline("exit()")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -55,6 +56,19 @@ def test_examples_are_read(path: Path) -> None:
     script = read(path)
     assert script.steps
     assert script.owed
+
+
+def test_the_how_tos_scenario_is_read(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs/how-to/write-a-scenario.md").read_text()
+    ((name, text),) = re.findall(r"^```toml (\S+)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    path = tmp_path / name
+    path.write_text(text)
+    assert read(path).title == "The page beside a lost one is intact"
+    path.write_text(text.replace('"read"', '"raed"'))
+    with pytest.raises(UsageError) as caught:
+        read(path)
+    told = str(caught.value).removeprefix(f"{tmp_path}/").replace(name, "wrong.toml")
+    assert f"seabus: {told}\n" in page
 
 
 def test_a_scenario(tmp_path: Path) -> None:
