@@ -14,6 +14,7 @@ The lines below a command must be printed, where … stands for anything.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
@@ -98,17 +99,18 @@ def _type(typed: list[tuple[str, int, list[str]]], folder: Path, environment: Ma
         timeout=SECONDS,
         dimensions=(50, 200),
     )
-    said = io.StringIO()
-    shell.logfile_read = said
-    for command, _, lines in typed:
+    with contextlib.closing(shell):  # whatever fails: its world ends with it
+        said = io.StringIO()
+        shell.logfile_read = said
+        for command, _, lines in typed:
+            shell.expect(">>> ")
+            begun = said.tell()
+            shell.sendline(command)
+            for line in lines:
+                shell.expect("[^\\n]*?".join(map(re.escape, line.strip("…").split("…"))))
+            assert "Traceback" not in said.getvalue()[begun:]
         shell.expect(">>> ")
-        begun = said.tell()
-        shell.sendline(command)
-        for line in lines:
-            shell.expect("[^\\n]*?".join(map(re.escape, line.strip("…").split("…"))))
-        assert "Traceback" not in said.getvalue()[begun:]
-    shell.expect(">>> ")
-    shell.sendline("exit()")
-    shell.expect(pexpect.EOF)
-    shell.wait()
-    assert shell.exitstatus == 0, said.getvalue()
+        shell.sendline("exit()")
+        shell.expect(pexpect.EOF)
+        shell.wait()
+        assert shell.exitstatus == 0, said.getvalue()
