@@ -40,12 +40,16 @@ class TomlFile:
         except OSError as error:
             raise UsageError(f"cannot read {what} {path}: {error.strerror}", hint=about) from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise UsageError(f"{path} is not TOML: {error}", hint=f"{about} has an example") from error
+            place = f"{path}:{_line_of(error, path)}"
+            raise UsageError(f"{place}: is not TOML: {error}", hint=f"{about} has an example") from error
+
+    def place(self, where: Where) -> str:
+        """A value's place, as errors begin: the file, the line, the way to it."""
+        return f"{self.path}:{self._line(where)}: {'.'.join(map(str, where)) or 'the file'}"
 
     def wrong(self, where: Where, what: str) -> UsageError:
         """The error to raise about a value, or its absence."""
-        name = ".".join(map(str, where)) or "the file"
-        return UsageError(f"{self.path}:{self._line(where)}: {name}: {what}", hint=self._about)
+        return UsageError(f"{self.place(where)}: {what}", hint=self._about)
 
     def known(self, table: Mapping[str, Any], names: Collection[str], where: Where) -> None:
         """That a table has no other keys.
@@ -88,9 +92,12 @@ class TomlFile:
         start = 0
         for _ in range(number + 1):
             start = self._first(rf"\s*\[\[\s*{_dotted((name,))}\s*\]\]", start)
-        if rest:
-            return self._first(rf"\s*{_dotted((str(rest[0]),))}\s*[.=]", start) or start
-        return start or 1
+        if start and rest:
+            end = self._first(r"\s*\[\[", start) or len(self._lines) + 1
+            key = _dotted((str(rest[0]),))
+            found = self._first(rf"\s*(?:{key}\s*[.=]|\[\s*{_dotted((name, str(rest[0])))}\s*[\].])", start)
+            return found if found and found < end else start
+        return start or self._first(rf"\s*{_dotted((name,))}\s*=", 0) or 1
 
     def _first(self, pattern: str, after: int) -> int:
         """The number of the first line after a line that a pattern matches, or 0."""
@@ -104,6 +111,14 @@ def nearest(word: str, words: Collection[str]) -> str:
     """What to add to an error about a word that is none of these."""
     near = difflib.get_close_matches(word, words, 1)
     return f"; did you mean `{near[0]}`?" if near else f": none of {', '.join(sorted(words))}"
+
+
+def _line_of(error: tomllib.TOMLDecodeError | UnicodeDecodeError, path: Path) -> int:
+    """Where reading ended: tomllib tells it in words alone."""
+    if isinstance(error, UnicodeDecodeError):
+        return error.object[: error.start].count(b"\n") + 1
+    found = re.search(r"\(at line (\d+),", str(error))
+    return int(found[1]) if found else max(1, len(path.read_text(encoding="utf-8").splitlines()))
 
 
 def _dotted(names: Sequence[str]) -> str:

@@ -114,10 +114,15 @@ def _again(run: Run, folder: Path) -> Iterator[str]:
             yield f"--seabus-seed={run.seed}"
         yield from (f"--seabus-{name.replace('_', '-')}={value}" for name, value in _chosen(run))
         return
+    if not run.command:
+        raise UsageError(
+            f"{run.folder} does not say what command it is of",
+            hint="it is of an older Seabus: run it yourself",
+        )
     yield from ("seabus", *_command(run, folder), f"--artefacts={folder}", "--quiet")
     if run.seed is not None:
         yield f"--seed={run.seed}"
-    for name, value in _chosen(run):
+    for name, value in _chosen(run, usual=True):  # a scenario may choose otherwise
         yield f"--{name.removesuffix('_mib').replace('_', '-')}={value}"
 
 
@@ -131,10 +136,14 @@ def _command(run: Run, folder: Path) -> Sequence[str]:
     return words
 
 
-def _chosen(run: Run) -> Iterator[tuple[str, Any]]:
+def _chosen(run: Run, *, usual: bool = False) -> Iterator[tuple[str, Any]]:
+    """What it was made of.
+
+    :param usual: that, too, which is as it is by itself.
+    """
     default = {field.name: field.default for field in dataclasses.fields(WorldConfig)}
     for name, value in run.configuration.items():
-        if name in default and value not in (default[name], None):
+        if name in default and value is not None and (usual or value != default[name]):
             yield name, {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
 
 

@@ -57,8 +57,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser a
     parser.add_argument(
         "--access",
         choices=("read", "write"),
-        default="read",
-        help="how the victim touches the page",
+        help="how the victim touches the page; a scenario says that itself [read]",
     )
     parser.add_argument(
         "--json",
@@ -80,6 +79,11 @@ def main(arguments: argparse.Namespace) -> int:
     say = teller(quiet=arguments.quiet)
     if arguments.json not in (None, "-") and not Path(arguments.json).absolute().parent.is_dir():
         raise UsageError(f"there is no folder for {arguments.json}", hint="--json FILE")
+    if arguments.scenario and arguments.access:
+        raise UsageError(
+            f"--access {arguments.access} is not for a scenario: it says itself how its victims touch",
+            hint=f'touch = "{arguments.access}" in {arguments.scenario}',
+        )
     script = read(arguments.scenario) if arguments.scenario else None
     config = world_options.config(arguments, over=script.world if script else None)
     run_folder.reap()
@@ -124,7 +128,7 @@ def _command(arguments: argparse.Namespace) -> list[str]:
         words.append(str(arguments.scenario.absolute()))
     if arguments.no_inject:
         words.append("--no-inject")
-    return [*words, "--access", arguments.access]
+    return [*words, "--access", arguments.access] if arguments.access else words
 
 
 async def _run(frozen: Frozen, arguments: argparse.Namespace, folder: Path, script: Script | None) -> Outcome:
@@ -134,7 +138,7 @@ async def _run(frozen: Frozen, arguments: argparse.Namespace, folder: Path, scri
             if script is not None:
                 outcome = await play.run(script, world, inject=inject)
             else:
-                outcome = await consumed_page.run(world, inject=inject, access=arguments.access)
+                outcome = await consumed_page.run(world, inject=inject, access=arguments.access or "read")
         except SeabusError:
             await artefacts.keep_vmm_log(world)
             raise

@@ -18,6 +18,8 @@ from seabus.report.wording import value
 #: Told beside the fields, or longer than they are worth.
 _LEFT_OUT: Final = ("cper", "esr_decoded")
 _ESR_BITS: Final = 64
+#: Said of a record whose bytes are not known: the VMM's, or one that an older Seabus injected.
+_PRINTED: Final = ("", "CPER: its bytes are not in the result; what the kernel printed of it is above")
 
 
 def details(run: Run, row: Row) -> list[str]:
@@ -59,14 +61,18 @@ def _decoded(run: Run, row: Row) -> Iterator[str]:
             yield f"  [{bits}] {field.name} {field.value:#x}: {field.meaning}"
         yield from (f"  violates the architecture: {one}" for one in syndrome.violations)
     if row.event.kind == "inject":
-        yield from _record(run, row.event.fields)
+        yield from _record(run, row.event.fields.get("nonce"))
+    elif row.event.kind == "ghes":
+        yield from _record(run, row.event.fields.get("fru_id")) or _PRINTED
 
 
-def _record(run: Run, told: Mapping[str, Any]) -> Iterator[str]:
-    """The bytes that were injected, of the fault with this nonce."""
-    encoded = next((one["cper"] for one in run.faults if _is_of(one, told)), None)
-    if encoded is None:
-        return
+def _record(run: Run, nonce: object) -> list[str]:
+    """The bytes that were injected, of the fault with this nonce, which its record has as its FRU id."""
+    encoded = next((one["cper"] for one in run.faults if _is_of(one, nonce)), None)
+    return [] if encoded is None else list(_bytes(encoded))
+
+
+def _bytes(encoded: str) -> Iterator[str]:
     try:
         data = base64.b64decode(encoded, validate=True)
         record = decode_record(data)
@@ -84,5 +90,5 @@ def _record(run: Run, told: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"  remark: {one}" for one in remarked)
 
 
-def _is_of(fault: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
-    return isinstance(fault.get("cper"), str) and fault.get("nonce") == told.get("nonce")
+def _is_of(fault: Mapping[str, Any], nonce: object) -> bool:
+    return isinstance(fault.get("cper"), str) and fault.get("nonce") == nonce

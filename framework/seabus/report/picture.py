@@ -80,7 +80,7 @@ class _Drawing:
 
     def drawn(self) -> Element:
         width, height = self._text + _TEXT, self._bottom + _FOOT + 26
-        svg = Element("svg", {"class": "seq", "viewBox": f"0 0 {width:g} {height:g}", "role": "img"})
+        svg = Element("svg", {"class": "seq", "viewBox": f"0 0 {width:g} {height:g}", "role": "group"})
         if self._alone:
             svg.set("xmlns", _SVG)
             SubElement(svg, "style").text = sheet("picture")
@@ -88,13 +88,16 @@ class _Drawing:
         svg.set("width", f"{width:g}")
         svg.set("height", f"{height:g}")
         svg.set("aria-label", printable(f"{self._run.title}: {self._run.verdict}, {self._run.reason}"))
-        self._draw_levels(svg)
-        self._draw_stop(svg)
+        ground = SubElement(svg, "g", {"aria-hidden": "true"})  # each row says its lane and causes itself
+        self._draw_levels(ground)
+        self._draw_stop(ground)
         for number, row in enumerate(self._rows):
             for cause in row.causes:
-                self._draw_cause(svg, cause, number)
-        for row, y in zip(self._rows, self._y, strict=True):
-            self._draw_row(svg, row, y)
+                self._draw_cause(ground, cause, number)
+        if self._rows:
+            rows = SubElement(svg, "g", {"role": "list", "aria-label": "events in order of time"})
+            for row, y in zip(self._rows, self._y, strict=True):
+                self._draw_row(rows, row, y)
         self._draw_verdict(svg)
         return svg
 
@@ -150,7 +153,9 @@ class _Drawing:
         SubElement(svg, "path", {"class": f"head {kind}", "d": head})
 
     def _draw_row(self, svg: Element, row: Row, y: float) -> None:
-        group = SubElement(svg, "g", {"class": f"row {row.status} {row.lane.level}", "tabindex": "0"})
+        kind = f"row {row.status} {row.lane.level}"
+        group = SubElement(svg, "g", {"class": kind, "role": "listitem", "tabindex": "0"})
+        group.set("aria-label", printable(self._aloud(row)))
         SubElement(group, "title").text = printable("\n".join(details(self._run, row)))
         hit = {"x": "4", "y": f"{y - _ROW / 2 + 1:g}", "rx": "6"}
         width, height = f"{self._text + _TEXT - 8:g}", f"{_ROW - 2:g}"
@@ -161,6 +166,14 @@ class _Drawing:
         label, _, more = printable(row.label).partition(" - ")
         _text(group, "label", self._text, y - 2, _cut(label, _LABEL_FITS))
         _text(group, "remark", self._text, y + 14, _cut(printable(_below(row, more)), _REMARK_FITS))
+
+    def _aloud(self, row: Row) -> str:
+        """What the drawing says of a row: when, where, what it is to its expectation, and what caused it."""
+        when = f"{row.seconds * 1e3:.1f} ms, " if row.seconds is not None else ""
+        what = "" if row.status in (Status.CONTEXT, Status.MISSING) else f"{row.status}: "
+        causes = "; ".join(self._rows[cause].label for cause in row.causes)
+        caused = f", caused by {causes}" if causes else ""
+        return f"{when}{row.lane.level} {row.lane.who}, {what}{row.label}{caused}"
 
     def _draw_mark(self, group: Element, row: Row, x: float, y: float) -> None:
         """A shape for each status, and a bolt for what was injected."""

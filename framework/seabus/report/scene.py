@@ -13,6 +13,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Final
 
+from seabus.arch.addresses import PAGE_SHIFT
 from seabus.arch.sigbus import BusCode
 from seabus.judge.expectation import Expectation
 from seabus.observe.events import UNJUDGED, Event, Level
@@ -173,6 +174,42 @@ class _Causes:
             if _is_consumption(row) and not (found and _kind(self._rows[found[0]]) == "ghes"):
                 found += self._touch(number, row, {"L2"} if row.lane == VMM else {row.lane.level})
             yield from found or self._root(number, row)
+        elif row.status is Status.UNEXPECTED:
+            yield from self._certain(number, row)
+
+    def _certain(self, number: int, row: Row) -> Iterator[int]:
+        """Of what nobody expected: what made it happen, where a thread, a vCPU, a page or a nonce says so."""
+        event = row.event
+        assert event is not None
+        fields = event.fields
+        match event.kind:
+            case "sea":
+                yield from self._abort(number, row)
+            case "siginfo":
+                yield from self._latest(
+                    number, lambda one: _signals(one, event.level, "tid", fields.get("tid"))
+                )
+            case "exception":
+                thread = f"CPU {fields.get('vcpu')}/KVM"
+                yield from self._latest(number, lambda one: _signals(one, "L1", "comm", thread))
+            case "sigbus" if _is_consumption(row):
+                if row.lane != VMM:
+                    yield from self._touch(number, row, {row.lane.level})
+                elif str(fields.get("comm")).endswith("/KVM"):
+                    yield from self._touch(number, row, {"L2"})
+            case "memory_failure":
+                page = fields.get("pfn")
+                yield from self._latest(number, lambda one: _reports(one, event.level, page))
+            case "ghes" if fields.get("fru_id"):
+                nonce = fields["fru_id"]
+                yield from self._latest(
+                    number,
+                    lambda one: (
+                        one.event is not None
+                        and one.event.kind == "inject"
+                        and one.event.fields.get("nonce") == nonce
+                    ),
+                )
 
     def _abort(self, number: int, row: Row) -> Iterator[int]:
         """An abort that is taken was put in by somebody, who may tell of it."""
@@ -222,6 +259,25 @@ class _Causes:
 def _kind(row: Row) -> str:
     told = row.event or row.expected
     return told.kind if told else ""
+
+
+def _signals(row: Row, level: Level, name: str, whom: object) -> bool:
+    """Whether a row is a SIGBUS at a level to whoever has this in a field."""
+    event = row.event
+    return (
+        event is not None
+        and (event.level, event.kind) == (level, "sigbus")
+        and event.fields.get(name) == whom is not None
+    )
+
+
+def _reports(row: Row, level: Level, pfn: object) -> bool:
+    """Whether a row is a level's record of an error in this page."""
+    event = row.event
+    if event is None or (event.level, event.kind) != (level, "ghes"):
+        return False
+    address = event.fields.get("physical_address")
+    return isinstance(address, int) and address >> PAGE_SHIFT == pfn
 
 
 def _is_consumption(row: Row) -> bool:

@@ -8,13 +8,16 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, cast, get_type_hints
 
 from seabus import chains as rooms
+from seabus.arch.addresses import GuestPhysical, GuestVirtual, HostPhysical, VmmVirtual
+from seabus.channel.agent import Agent
 from seabus.faults.fault import Fault
 from seabus.guest.translate import Addresses
 from seabus.guest.victim import Victim
 from seabus.judge.expectation import Expectation
+from seabus.script.fits import typed
 
 Chain = Callable[..., Expectation | list[Expectation]]
 
@@ -23,6 +26,7 @@ _PAGE: Final = ("addresses", "page")
 _VICTIM: Final = ("victim",)
 #: Parameters that the script's own victims, faults and world fill in.
 GIVEN: Final = (*_FAULT, *_PAGE, *_VICTIM, "vmm_pid")
+_SOMEWHERE: Final = 1 << 30
 
 
 @cache
@@ -53,8 +57,34 @@ def needs_victim(parameters: Iterable[str]) -> bool:
     return any(name in parameters for name in (*_PAGE, *_VICTIM))
 
 
+def needs_page(parameters: Iterable[str]) -> bool:
+    return any(name in parameters for name in _PAGE)
+
+
 def needs_fault(parameters: Iterable[str]) -> bool:
     return any(name in parameters for name in _FAULT)
+
+
+def types_of(chain: str) -> dict[str, Any]:
+    """The types of a chain's parameters."""
+    return {name: kind for name, kind in get_type_hints(chains()[chain]).items() if name != "return"}
+
+
+def rehearsed(one: Mapping[str, Any], fault: Fault | None) -> list[Expectation]:
+    """What one ``[[expect]]`` will come to, with stand-ins for what only a world has.
+
+    Their names are those of the run; a value that a chain cannot be made of raises here what it would there.
+    """
+    victim = Victim(
+        agent=cast(Agent, None), handle=0, pid=1, tid=1, address=GuestVirtual(_SOMEWHERE), length=4096
+    )
+    page = Addresses(
+        guest_virtual=GuestVirtual(_SOMEWHERE),
+        guest_physical=GuestPhysical(_SOMEWHERE),
+        vmm_virtual=VmmVirtual(_SOMEWHERE),
+        host_physical=HostPhysical(_SOMEWHERE),
+    )
+    return expectations(one, fault=fault, page=page, victim=victim, vmm_pid=1)
 
 
 def expectations(
@@ -70,6 +100,7 @@ def expectations(
         return [_event(one, victim)]
     function = chains()[one["chain"]]
     given: dict[str, Any] = {}
+    types = types_of(one["chain"])
     for name in inspect.signature(function).parameters:
         if name in _FAULT:
             given[name] = fault
@@ -80,7 +111,7 @@ def expectations(
         elif name == "vmm_pid":
             given[name] = vmm_pid
         elif name in one:
-            given[name] = one[name]
+            given[name] = typed(one[name], types[name])
     found = function(**given)
     return [found] if isinstance(found, Expectation) else found
 

@@ -3,22 +3,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from seabus.arch.addresses import HostPhysical
 from seabus.arch.cper import Severity
 from seabus.attach.requests import FAULTS
-from seabus.errors import MachineError
+from seabus.errors import MachineError, SeabusError
 from seabus.faults.fault import Fault
 from seabus.guest.translate import Addresses
 from seabus.guest.victim import Victim
 from seabus.judge.expectation import Expectation
 from seabus.patience import STEP
 from seabus.script import owed
-from seabus.script.read import Script, does
+from seabus.script.read import Script, does, name_of
 from seabus.session.outcome import Outcome
 from seabus.session.stage import Stage
+from seabus.toml_file import Where
 from seabus.world.world import World
 
 
@@ -27,13 +29,14 @@ async def run(script: Script, world: World, *, inject: bool = True, seed: int | 
 
     :param seed: of what is left to chance.
     :param inject: False makes it the negative control: nothing is injected.
-    :raises MachineError: a step could not be taken.
+    :raises SeabusError: a step could not be taken; the message begins with file and line.
     """
     async with Stage.open(world, injecting=inject, seed=seed) as stage:
         player = _Player(script, stage)
         await player.gather()
-        for step in script.steps:
-            await player.take(step)
+        for number, step in enumerate(script.steps):
+            with player.at(("steps", number)):
+                await player.take(step)
         return await stage.finish(player.expectations())
 
 
@@ -45,21 +48,33 @@ class _Player:
         self._faults: dict[str, Fault] = {}
         self._pages: dict[tuple[str, int], Addresses] = {}
 
+    @contextlib.contextmanager
+    def at(self, where: Where) -> Iterator[None]:
+        """Errors of the body begin with the place of the file that it plays."""
+        try:
+            yield
+        except SeabusError as error:
+            error.message = f"{self._script.file.place(where)}: {error.message}"
+            raise
+
     async def gather(self) -> None:
         """Make the victims, and find the pages that are spoken of, before anything happens to them."""
         for name, options in self._script.victims.items():
-            self._victims[name] = await self._stage.victim(**options)
-        for table in (*self._script.steps, *self._script.owed):
-            whose = self._name(table)
-            if whose is not None and self._stage.level_of(self._victims[whose]) == "L2":
-                await self._page(whose, table.get("offset", 0))
+            with self.at(("victims", name)):
+                self._victims[name] = await self._stage.victim(**options)
+        for kind, tables in (("steps", self._script.steps), ("expect", self._script.owed)):
+            for number, table in enumerate(tables):
+                whose = self._name(table)
+                if whose is not None and self._stage.level_of(self._victims[whose]) == "L2":
+                    with self.at((kind, number)):
+                        await self._page(whose, table.get("offset", 0))
 
     async def take(self, step: Mapping[str, Any]) -> None:
         """One step."""
         stage = self._stage
         match does(step):
             case "inject":
-                name = str(step.get("name", f"fault-{len(self._faults) + 1}"))
+                name = name_of(step, self._faults)
                 address = await self._target(step)
                 fault = FAULTS[step["inject"]](address, Severity[step.get("severity", "recoverable").upper()])
                 self._faults[name] = fault
@@ -73,11 +88,11 @@ class _Player:
             case "settle":
                 await stage.settle(float(step["settle"]))
             case "run":
-                result = await stage.agent(step["level"]).run(*map(str, step["run"]))
+                result = await stage.agent(step["level"]).run(*step["run"])
                 if step.get("must-succeed", True) and result.exit != 0:
                     how = result.exit if result.signal is None else f"signal {result.signal}"
                     raise MachineError(
-                        f"{step['level']}: {' '.join(map(str, step['run']))} ended with {how}",
+                        f"{step['level']}: {' '.join(step['run'])} ended with {how}",
                         details={"it said": result.stderr.decode(errors="backslashreplace")},
                     )
 
@@ -97,7 +112,7 @@ class _Player:
 
     async def _target(self, step: Mapping[str, Any]) -> HostPhysical:
         if "address" in step:
-            return HostPhysical(int(step["address"]))
+            return HostPhysical(step["address"])
         name = self._name(step)
         assert name is not None
         offset = step.get("offset", 0)

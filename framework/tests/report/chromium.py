@@ -121,6 +121,13 @@ class Chromium:
         to.write_bytes(base64.b64decode(self.do("Page.captureScreenshot", format="png")["data"]))
         return to
 
+    def small_picture(self, to: Path, *, width: int, height: int) -> Path:
+        """The same at a quarter of its size."""
+        clip = {"x": 0, "y": self.run("scrollY"), "width": width, "height": height, "scale": 0.25}
+        data = self.do("Page.captureScreenshot", format="png", clip=clip)["data"]
+        to.write_bytes(base64.b64decode(data))
+        return to
+
     def printed(self) -> bytes:
         """The page as PDF."""
         return base64.b64decode(self.do("Page.printToPDF", printBackground=True)["data"])

@@ -25,7 +25,7 @@ from seabus.report.loaded import Run, Runs, load, load_file
 HERE: Final = Path(__file__).parent
 SAMPLES: Final = HERE / "samples"
 #: Set it to have golden files written anew; look at what changed before you commit them.
-_ACCEPT: Final = "SEABUS_ACCEPT_GOLDEN"
+ACCEPT: Final = "SEABUS_ACCEPT_GOLDEN"
 
 
 @pytest.fixture
@@ -62,9 +62,9 @@ def golden() -> Callable[[str, str], None]:
 
     def compare(name: str, text: str) -> None:
         path = HERE / "golden" / name
-        if os.environ.get(_ACCEPT):
+        if os.environ.get(ACCEPT):
             path.write_text(text)
-        assert text == path.read_text(), f"{name} differs; {_ACCEPT}=1 writes it anew"
+        assert text == path.read_text(), f"{name} differs; {ACCEPT}=1 writes it anew"
 
     return compare
 

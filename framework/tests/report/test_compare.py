@@ -122,6 +122,53 @@ def test_events_are_joined_whatever_lies_between(
     assert differences(found) == [("only in B", "L1 kernel-log trouble", "")]
 
 
+def signalled_twice(first: bool) -> Change:
+    """The victim touches two pages; the second touch is signalled, and the first one may be, too."""
+
+    def touch(at: float, address: int, *, heard: bool) -> list[dict[str, Any]]:
+        seen: dict[str, Any] = {"level": "L2", "text": "", "cpu": None}
+        begun = {**seen, "witness": "victim", "kind": "note", "t": at, "fields": {"op": "write", "tid": 113}}
+        sent = {"code": 4, "tid": 113, "comm": "seabus-agent", "result": 0}
+        told = {"code": 4, "address": address, "lsb": 12, "tid": 113}
+        events = [begun]
+        if heard:
+            events += [
+                {**seen, "witness": "trace", "kind": "sigbus", "t": at + 0.01, "fields": sent},
+                {**seen, "witness": "victim", "kind": "siginfo", "t": at + 0.02, "fields": told},
+            ]
+        return events
+
+    def change(told: dict[str, Any]) -> None:
+        told["events"] += [*touch(1, 0xFFFF90001000, heard=first), *touch(2, 0xFFFF90002008, heard=True)]
+
+    return change
+
+
+def test_one_more_does_not_shift_what_comes_after_it(changed: Callable[..., Path]) -> None:
+    """Nobody expected these signals: each is known by the touch that it ended."""
+    a, b = (load([changed("consumed", signalled_twice(n), f"{n}")]).runs[0] for n in (False, True))
+    for one, other, side in ((a, b, "only in B"), (b, a, "only in A")):
+        (found,) = compare([one], [other])
+        assert differences(found) == [(side, "L2 trace sigbus", ""), (side, "L2 victim siginfo", "")]
+        labels = [f"{told.a}{told.b}" for told in found.differences]
+        assert labels[1] == "handler: BUS_MCEERR_AR, si_addr 0xffff90001000, si_addr_lsb 12"
+    assert not compare([b], [b])[0].differences
+
+
+def test_what_other_touches_led_to_is_not_the_same(changed: Callable[..., Path]) -> None:
+    """As many signals, and of the same values but for their addresses' pages: yet of another touch."""
+
+    def swap(told: dict[str, Any]) -> None:
+        signalled_twice(True)(told)
+        told["events"] = [one for one in told["events"] if not (one["t"] > 2 and one["kind"] != "note")]
+
+    a = load([changed("consumed", signalled_twice(False), "second")]).runs[0]
+    b = load([changed("consumed", swap, "first")]).runs[0]
+    kinds = [(kind, subject) for kind, subject, _ in differences(compare([a], [b])[0])]
+    assert ("only in A", "L2 trace sigbus") in kinds
+    assert ("only in B", "L2 trace sigbus") in kinds
+
+
 def test_sets_are_joined_by_test(sample: Callable[[str], Run]) -> None:
     found = compare(
         [sample("consumed"), sample("fatal"), sample("file")],

@@ -32,18 +32,99 @@ def test_trace_as_it_was(sample: Callable[[str], Run], golden: Golden) -> None:
     golden("consumed.trace.json", json.dumps(told, indent=1) + "\n")
 
 
-def test_trace_by_the_rules_of_its_format(samples: Runs) -> None:
-    told = json.loads(trace.document(samples.runs))
-    events = told["traceEvents"]
-    assert {one["ph"] for one in events} == {"M", "X", "s", "f", "i"}
+def test_trace_by_the_rules_of_its_format(samples: Runs, sample: Callable[[str], Run]) -> None:
+    for name in ("consumed", "negative", "known", "error"):
+        check(trace.document([sample(name)]))
+    told = check(trace.document(samples.runs))
+    assert {one["ph"] for one in told} == {"M", "X", "s", "f", "i"}
+
+
+def check(text: str) -> list[dict[str, Any]]:
+    """The rules of the Trace Event Format that a viewer relies on; the events, if they are kept."""
+    told = json.loads(text)
+    assert told.keys() == {"traceEvents", "displayTimeUnit", "otherData"}
+    assert told["displayTimeUnit"] in ("ms", "ns")
+    events: list[dict[str, Any]] = told["traceEvents"]
     for one in events:
-        assert isinstance(one["pid"], int)
-        assert isinstance(one["tid"], int)
-        assert one["ts"] >= 0
+        _well_formed(one)
+    _named(events)
+    _in_order(events)
     slices = [one for one in events if one["ph"] == "X"]
-    assert all(one["dur"] > 0 for one in slices)
     _overlap_never(slices)
     _bind(events, slices)
+    return events
+
+
+#: Of each phase, the fields beside those that all have, and what each must be.
+PHASES: dict[str, dict[str, Callable[[Any], bool]]] = {
+    "M": {"args": lambda found: isinstance(found, dict) and len(found) == 1},
+    "X": {"dur": lambda found: isinstance(found, int | float) and found > 0},
+    "i": {"s": lambda found: found in ("g", "p", "t")},
+    "s": {"id": lambda found: isinstance(found, int), "cat": bool},
+    "f": {"id": lambda found: isinstance(found, int), "cat": bool, "bp": lambda found: found == "e"},
+}
+
+
+def _well_formed(one: dict[str, Any]) -> None:
+    assert one["ph"] in PHASES
+    assert isinstance(one["name"], str)
+    assert type(one["pid"]) is type(one["tid"]) is int
+    assert isinstance(one["ts"], int | float)
+    assert one["ts"] >= 0
+    assert isinstance(one.get("args", {}), dict)
+    for name, is_right in PHASES[one["ph"]].items():
+        assert is_right(one[name]), one
+
+
+def _named(events: list[dict[str, Any]]) -> None:
+    """Every process and thread has one name, told before anything that happens there."""
+    processes: set[int] = set()
+    threads: set[tuple[int, int]] = set()
+    for one in events:
+        track = one["pid"], one["tid"]
+        if one["name"] == "process_name":
+            assert one["pid"] not in processes
+            processes.add(one["pid"])
+        elif one["name"] == "thread_name":
+            assert track not in threads
+            threads.add(track)
+        elif one["ph"] != "M":
+            assert one["pid"] in processes
+            assert track in threads
+
+
+def _in_order(events: list[dict[str, Any]]) -> None:
+    """What lies on one track is told in order of time."""
+    last: dict[tuple[int, int], float] = {}
+    for one in events:
+        track = one["pid"], one["tid"]
+        assert one["ts"] >= last.get(track, 0.0)
+        last[track] = one["ts"]
+
+
+def _spoilt(text: str, how: Callable[[list[dict[str, Any]]], object]) -> str:
+    told = json.loads(text)
+    how(told["traceEvents"])
+    return json.dumps(told)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        lambda events: events.remove(next(one for one in events if one["ph"] == "f")),
+        lambda events: events.remove(next(one for one in events if one["ph"] == "s")),
+        lambda events: events.remove(next(one for one in events if one["name"] == "thread_name")),
+        lambda events: events.append(next(one for one in events if one["ph"] == "X")),
+        lambda events: events.append({**events[-1], "pid": 9}),
+        lambda events: next(one for one in events if one["ph"] == "X").update(dur=0),
+    ],
+    ids=["no-end", "no-start", "no-name", "not-in-order", "no-process", "no-length"],
+)
+def test_the_check_of_a_trace_can_fail(
+    how: Callable[[list[dict[str, Any]]], object], sample: Callable[[str], Run]
+) -> None:
+    with pytest.raises((AssertionError, KeyError)):
+        check(_spoilt(trace.document([sample("consumed")]), how))
 
 
 def _overlap_never(slices: list[dict[str, Any]]) -> None:
@@ -60,8 +141,8 @@ def _bind(events: list[dict[str, Any]], slices: list[dict[str, Any]]) -> None:
     """Each arrow has one beginning and one end, in this order, each within a slice of its track."""
     begun = {one["id"]: one for one in events if one["ph"] == "s"}
     ended = {one["id"]: one for one in events if one["ph"] == "f"}
-    assert begun
     assert begun.keys() == ended.keys()
+    assert len(ended) == sum(one["ph"] == "f" for one in events)
     assert len(begun) == sum(one["ph"] == "s" for one in events)
     for number, start in begun.items():
         end = ended[number]
@@ -100,9 +181,30 @@ def test_a_process_for_each_level_and_a_track_for_each_vcpu(sample: Callable[[st
     processes = {one["pid"]: one["args"]["name"] for one in events if one["name"] == "process_name"}
     assert processes == {1: "L0 machine", 2: "L1 host", 3: "L2 guest"}
     threads = {(one["pid"], one["args"]["name"]) for one in events if one["name"] == "thread_name"}
-    assert threads >= {(2, "vCPU 0"), (2, "kernel: kernel-log"), (3, "kernel: kprobe"), (3, "victim: victim")}
+    assert threads >= {(2, "vCPU 0"), (2, "kernel: kernel-log"), (3, "vCPU 0"), (3, "victim: victim")}
+    assert not [name for pid, name in threads if pid == 3 and name.endswith((": trace", ": kprobe"))]
     tids = {one["tid"] for one in events if one["name"] == "thread_name"}
     assert not tids & set(processes)  # it would be taken for the process's first thread
+
+
+def test_what_the_guests_cpus_saw_is_on_their_tracks(changed: Callable[..., Path]) -> None:
+    """A signal is sent on one vCPU, and the abort was taken on another."""
+
+    def move(told: dict[str, Any]) -> None:
+        for event in told["events"]:
+            if (event["level"], event["kind"]) == ("L2", "sea"):
+                event["cpu"] = 1
+
+    events = check(trace.document(load([changed("consumed", move)]).runs))
+    names = {(one["pid"], one["tid"]): one["args"]["name"] for one in events if one["name"] == "thread_name"}
+    tracks = {
+        one["name"].partition(":")[0]: names[one["pid"], one["tid"]]
+        for one in events
+        if one["ph"] == "X" and one["pid"] == 3
+    }
+    assert tracks["SEA taken"] == "vCPU 1"
+    assert tracks["memory_failure()"] == "vCPU 0"
+    assert tracks["handler"] == "victim: victim"
 
 
 # KTAP
@@ -195,6 +297,48 @@ def test_words_of_a_guest_are_no_ktap(evil: str, changed: Callable[..., Path]) -
     assert not any(one["directive"] for one in run["in"])
 
 
+def unjudged(verdict: str, reason: str, **more: object) -> Callable[[dict[str, Any]], None]:
+    """The run came to no verdict: the last half of what was expected was never seen."""
+
+    def change(told: dict[str, Any]) -> None:
+        told.update(verdict=verdict, reason=reason, findings=[], **more)
+        for number, expected in enumerate(told["expectations"]):
+            if number >= 5:
+                expected["event"] = None
+        told["expectations"][-1]["optional"] = True
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        unjudged("unknown", "a witness lost events", outcome="failed"),
+        unjudged("error", "injection lost: it was accepted, but its target never reported it"),
+    ],
+    ids=["unknown", "injection-lost"],
+)
+def test_what_was_not_judged_is_not_ok(
+    how: Callable[[dict[str, Any]], None], changed: Callable[..., Path]
+) -> None:
+    """A witness that lost events, or an injection that did, says nothing of any expectation."""
+    ((run,),) = (one["in"] for one in Ktap(ktap.document(load([changed("consumed", how)]).runs)).read())
+    assert (run["ok"], run["directive"]) == (False, "ERROR")
+    *expected, optional = run["in"]
+    assert len(expected) == 9
+    assert not any(one["ok"] for one in expected)
+    said = ["ERROR not judged: it was seen"] * 5 + ["ERROR not judged: it was not seen"] * 4
+    assert [one["more"] for one in expected] == said
+    assert (optional["ok"], optional["directive"]) == (True, "SKIP")
+
+
+def test_of_a_test_that_asked_for_no_verdict_nothing_is_judged(changed: Callable[..., Path]) -> None:
+    how = unjudged("unknown", "nothing was judged", outcome="passed")
+    ((run,),) = (one["in"] for one in Ktap(ktap.document(load([changed("consumed", how)]).runs)).read())
+    assert run["ok"]
+    assert {one["directive"] for one in run["in"]} == {"SKIP"}
+
+
 # JSON lines
 
 
@@ -213,6 +357,46 @@ def test_lines_refer_to_each_other(samples: Runs) -> None:
         rows = [line for line in rest if line["type"] == "event" and line["run"] == run["run"]]
         assert [row["row"] for row in rows] == list(range(len(rows)))
         assert all(0 <= cause < len(rows) for row in rows for cause in row["causes"])
+
+
+#: What the words for values in the reference mean.
+IS: dict[str, Callable[[Any], bool]] = {
+    "string": lambda found: isinstance(found, str),
+    "whole number": lambda found: type(found) is int,
+    "number": lambda found: type(found) in (int, float),
+    "object": lambda found: isinstance(found, dict),
+    "array": lambda found: isinstance(found, list),
+    "null": lambda found: found is None,
+}
+
+
+def told_of_lines() -> tuple[int, dict[str, dict[str, str]]]:
+    """The schema's number, and of each type of line its fields with their values, by the reference."""
+    text = (Path(__file__).parents[3] / "docs/reference/report.md").read_text()
+    found = re.search(r"^## JSON lines, schema (\d+)\n(.*?)^## ", text, re.MULTILINE | re.DOTALL)
+    assert found
+    _, *parts = re.split(r'^`"type": "(\w+)"`$', found[2], flags=re.MULTILINE)
+    rows = re.compile(r"^\| `(\w+)` \| ([^|]*) \|", re.MULTILINE)
+    return int(found[1]), {
+        kind: dict(rows.findall(table)) for kind, table in zip(parts[::2], parts[1::2], strict=True)
+    }
+
+
+def test_lines_are_as_the_reference_tells(samples: Runs) -> None:
+    number, tables = told_of_lines()
+    assert number == lines.SCHEMA
+    assert tables.keys() == {"report", "run", "event"}
+    seen: dict[str, set[str]] = {}
+    for line in map(json.loads, lines.document(samples).splitlines()):
+        table = tables[line.pop("type")]
+        assert line.keys() == table.keys()
+        for name, value in line.items():
+            words = table[name].split(" or ")
+            assert any(IS[word](value) for word in words), f"{name} is {value!r}, and not {table[name]}"
+            seen.setdefault(f"{name}: {table[name]}", set()).update(word for word in words if IS[word](value))
+    for told, found in seen.items():
+        if told not in ("worker: string or null", "started: string or null"):  # samples have them all or not
+            assert found >= set(told.partition(": ")[2].split(" or ")), f"never otherwise: {told}"
 
 
 # Markdown

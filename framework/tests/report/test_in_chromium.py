@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from seabus.patience import scale
 from seabus.report import html
 from seabus.report.loaded import Runs, load
 from tests.report.chromium import Chromium, program
+from tests.report.conftest import ACCEPT, HERE
+from tests.report.pixels import Picture
 from tests.report.test_page import evil_everywhere
 
 pytestmark = pytest.mark.skipif(program() is None, reason="there is no Chromium: apt-get install chromium")
@@ -105,6 +109,24 @@ def test_every_link_opens_what_it_names(
     assert found == [len(runs.runs) + 1, []]
 
 
+def test_a_link_opens_its_run_again(browser: Chromium, shown: Callable[..., float], samples: Runs) -> None:
+    shown(thrice(samples))
+    click = "document.querySelector('.heat a[href=\"#r3\"]').click(), document.getElementById('r3').open"
+    assert browser.run(click) is True
+    browser.run("document.getElementById('r3').open = false")
+    assert browser.run(click) is True
+
+
+@pytest.mark.parametrize("fragment", ["#%", "#%E0%A4%A", "#r99999", "#tip"])
+def test_a_link_to_nothing_does_nothing(
+    fragment: str, browser: Chromium, shown: Callable[..., float], samples: Runs
+) -> None:
+    shown(samples, fragment)
+    assert browser.run("document.querySelectorAll('.run[open]').length") == 0
+    browser.run("document.querySelector('.heat a').click()")
+    assert browser.run("document.querySelectorAll('.run[open]').length") == 1
+
+
 def test_a_link_from_outside_opens_its_run(
     browser: Chromium, shown: Callable[..., float], samples: Runs
 ) -> None:
@@ -148,6 +170,91 @@ def test_an_event_is_decoded_beside_the_focus(
     assert "multi-bit ECC" in browser.run("document.getElementById('tip').textContent")
 
 
+LONG = "[...document.querySelectorAll('.seq .row')].find(row => row.textContent.includes('memory-record'))"
+TIP = "document.getElementById('tip')"
+#: Whether the last line of the tip can be seen, once it is scrolled to its end.
+ENDS_IN_SIGHT = f"""(() => {{
+    const tip = {TIP};
+    tip.scrollTop = 1e6;
+    const isAtEnd = tip.scrollTop + tip.clientHeight >= tip.scrollHeight - 1;
+    return isAtEnd && getComputedStyle(tip).overflowY === "auto";
+}})()"""
+
+
+def press(browser: Chromium, key: str, text: str = "") -> None:
+    """A key, as a keyboard gives it."""
+    for kind in ("keyDown", "keyUp"):
+        more = {"text": text} if text and kind == "keyDown" else {}
+        browser.do("Input.dispatchKeyEvent", type=kind, key=key, code=key, **more)
+
+
+def test_a_long_record_can_be_read_to_its_end(
+    browser: Chromium, shown: Callable[..., float], samples: Runs
+) -> None:
+    shown(Runs(runs=[run for run in samples.runs if run.folder.name == "consumed"]))
+    browser.do(
+        "Emulation.setDeviceMetricsOverride", width=1280, height=400, deviceScaleFactor=1, mobile=False
+    )
+    try:
+        browser.run(f"{LONG}.focus()")
+        assert browser.run(f"{TIP}.scrollHeight > {TIP}.clientHeight")
+        press(browser, "Enter", "\r")
+        assert browser.run(f"document.activeElement === {TIP}")
+        assert browser.run(ENDS_IN_SIGHT)
+        assert browser.run(f"getComputedStyle({TIP}).pointerEvents") == "auto"
+        press(browser, "Escape")
+        assert browser.run(f"{TIP}.hidden && document.activeElement === {LONG}")
+    finally:
+        browser.do(
+            "Emulation.setDeviceMetricsOverride", width=1280, height=900, deviceScaleFactor=1, mobile=False
+        )
+
+
+def click(browser: Chromium, element: str) -> None:
+    """With a mouse that moves there."""
+    box = browser.run(f"JSON.parse(JSON.stringify({element}.getBoundingClientRect()))")
+    at = {"x": box["x"] + 5, "y": box["y"] + 5}
+    browser.do("Input.dispatchMouseEvent", type="mouseMoved", **at)
+    for kind in ("mousePressed", "mouseReleased"):
+        browser.do("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **at)
+
+
+def test_a_click_keeps_the_details_open(
+    browser: Chromium, shown: Callable[..., float], samples: Runs
+) -> None:
+    shown(Runs(runs=[run for run in samples.runs if run.folder.name == "consumed"]))
+    browser.run("scrollTo(0, 0)")
+    click(browser, f"{LONG}.querySelector('.label')")
+    assert browser.run(f"{TIP}.matches('.pinned:not([hidden])')")
+    browser.do("Input.dispatchMouseEvent", type="mouseMoved", x=600, y=10)  # beside every row
+    assert browser.run(f"{TIP}.hidden") is False
+    assert "multi-bit ECC" in browser.run(f"{TIP}.textContent")
+    click(browser, "document.querySelector('h1')")
+    assert browser.run(f"{TIP}.hidden")
+    assert browser.run(f"{TIP}.getAttribute('role')") == "tooltip"
+
+
+def test_an_event_is_described_by_what_is_shown(
+    browser: Chromium, shown: Callable[..., float], samples: Runs
+) -> None:
+    shown(Runs(runs=[run for run in samples.runs if run.folder.name == "consumed"]))
+    browser.run(f"{LONG}.focus()")
+    nodes = browser.do("Accessibility.getFullAXTree")["nodes"]
+    (focused,) = (node for node in nodes if property_of(node, "focused"))
+    assert focused["role"]["value"] == "listitem"
+    assert focused["name"]["value"].startswith("0.0 ms, L0 firmware, memory-record: recoverable")
+    assert "multi-bit ECC" in focused["description"]["value"]
+    browser.run("document.activeElement.blur(), document.querySelector('summary').focus()")
+    assert browser.run("document.querySelectorAll('[aria-describedby]').length") == 0
+
+
+def property_of(node: dict[str, Any], name: str) -> object:
+    """Of a node of the accessibility tree."""
+    if node["role"]["value"] == "RootWebArea":
+        return None
+    return next((one["value"]["value"] for one in node.get("properties", ()) if one["name"] == name), None)
+
+
 def test_runs_are_found(browser: Chromium, shown: Callable[..., float], samples: Runs) -> None:
     shown(samples)
     sift = "document.getElementById('find').value = {!r};"
@@ -171,6 +278,60 @@ def test_words_can_be_read(
     faint = browser.run(CONTRAST)
     assert faint == []
     assert browser.picture(tmp_path / "page.png").stat().st_size > 20_000
+
+
+#: Each way in which the page is looked at: width, height, dark, on paper, and a script that has it shown.
+LOOKS = {
+    "light": (1280, 900, False, False, "scrollTo(0, 0)"),
+    "dark": (1280, 900, True, False, "scrollTo(0, 0)"),
+    "picture": (1280, 900, False, False, "open_first()"),
+    "picture-dark": (1280, 900, True, False, "open_first()"),
+    "print": (760, 1080, False, True, "dispatchEvent(new Event('beforeprint')), scrollTo(0, 0)"),
+    "narrow": (400, 800, False, False, "scrollTo(0, 0)"),
+    "narrow-picture": (400, 800, False, False, "open_first()"),
+}
+OPEN_FIRST = "const first = document.querySelector('.run'); first.open = true; first.scrollIntoView()"
+#: Cells of a look that may differ from those that were looked at: fonts are not the same everywhere.
+MOST_DIFFER = 0.12
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_it_looks_as_it_was_looked_at(
+    name: str, browser: Chromium, shown: Callable[..., float], samples: Runs, tmp_path: Path
+) -> None:
+    """What is drawn and what is blank lies where it lay; the screenshots are kept for whoever looks again.
+
+    ``SEABUS_SCREENSHOTS=DIR`` keeps them there, in full; ``SEABUS_ACCEPT_GOLDEN=1`` writes what is compared.
+    """
+    width, height, dark, paper, script = LOOKS[name]
+    browser.do(
+        "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
+    )
+    try:
+        browser.show_as(dark=dark, paper=paper)
+        shown(samples, "#")
+        browser.run(f"(() => {{ {script.replace('open_first()', OPEN_FIRST)} }})()")
+        browser.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        picture = Picture(browser.small_picture(tmp_path / f"{name}-small.png", width=width, height=height))
+        kept = os.environ.get("SEABUS_SCREENSHOTS")
+        browser.picture((Path(kept) if kept else tmp_path) / f"{name}.png")
+    finally:
+        browser.do(
+            "Emulation.setDeviceMetricsOverride", width=1280, height=900, deviceScaleFactor=1, mobile=False
+        )
+    assert (max(picture.ground()) < 60) if dark else (min(picture.ground()) > 230)
+    told = "\n".join(picture.map()) + "\n"
+    golden = HERE / "golden" / f"page-{name}.map"
+    if os.environ.get(ACCEPT):
+        golden.write_text(told)
+    assert difference(told, golden.read_text()) <= MOST_DIFFER, f"\n{told}"
+    assert difference(told, told.replace("#", ".")) > MOST_DIFFER  # a blank page is found
+
+
+def difference(one: str, other: str) -> float:
+    """The part of the cells that are not alike."""
+    assert len(one) == len(other)
+    return sum(a != b for a, b in zip(one, other, strict=True)) / len(one)
 
 
 #: The texts that do not stand out, each with its contrast. Washes lie over the page's ground.
@@ -219,12 +380,23 @@ def test_everything_has_a_name_for_who_cannot_see_it(
     browser: Chromium, shown: Callable[..., float], samples: Runs
 ) -> None:
     shown(samples)
-    nodes = browser.do("Accessibility.getFullAXTree")["nodes"]
+    browser.run("document.querySelectorAll('.run').forEach(run => run.open = true)")
     roles: dict[str, list[str]] = {}
-    for node in nodes:
+    for node in browser.do("Accessibility.getFullAXTree")["nodes"]:
         if not node.get("ignored"):
             roles.setdefault(node["role"]["value"], []).append(node.get("name", {}).get("value", ""))
-    for role in ("link", "checkbox", "searchbox", "image", "heading", "DisclosureTriangle", "table"):
+    drawn = browser.run("document.querySelectorAll('.seq .row').length")
+    assert sum(bool(re.search(r"\bL[012] \w+, ", name)) for name in roles["listitem"]) == drawn
+    for role in (
+        "link",
+        "checkbox",
+        "searchbox",
+        "image",
+        "heading",
+        "DisclosureTriangle",
+        "table",
+        "button",
+    ):
         assert all(roles.get(role, [""])), f"a {role} has no name: {roles.get(role)}"
     assert len(roles["main"]) == 1
     assert browser.run("document.documentElement.lang") == "en"
@@ -236,9 +408,48 @@ def test_it_can_be_printed(browser: Chromium, shown: Callable[..., float], sampl
     assert browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert browser.run("document.getElementById('filter').checkVisibility()") is False
     assert browser.printed().startswith(b"%PDF-")
+    assert browser.run("document.querySelectorAll('.run[open]').length") == 0  # as it was before
     browser.run("dispatchEvent(new Event('beforeprint'))")
     opened = browser.run("[...document.querySelectorAll('.run[open]')].map(run => run.dataset.kind)")
     assert opened == ["fail", "fail", "error"]
+
+
+#: What is on paper of each run that is open: its kind, its picture's labels, and how long its story is.
+ON_PAPER = """[...document.querySelectorAll(".run[open]")].map(run => [
+    run.dataset.kind,
+    [...run.querySelectorAll(".seq .label")].map(one => one.textContent),
+    run.querySelector(".story")?.open ? run.querySelector(".story pre").textContent.length : 0,
+])"""
+
+
+def test_failures_are_printed_with_their_pictures_and_stories(
+    browser: Chromium, shown: Callable[..., float], samples: Runs
+) -> None:
+    shown(thrice(samples))
+    wait_for(browser, "window.requestIdleCallback")
+    browser.run("new Promise(done => requestIdleCallback(() => setTimeout(done, 300)))")
+    browser.run(f"addEventListener('beforeprint', () => {{ window.onPaper = {ON_PAPER}; }})")
+    assert browser.printed().startswith(b"%PDF-")
+    printed = browser.run("window.onPaper")
+    assert [kind for kind, _, _ in printed] == ["fail"] * 6 + ["error"] * 3
+    for kind, labels, story in printed:
+        if kind == "fail":
+            assert len(labels) > 3
+            assert story > 100
+    assert "missing: host-record" in printed[0][1]
+    wait_for(browser, "!document.querySelector('.run[open]')")
+
+
+def test_all_can_be_prepared_for_paper(browser: Chromium, shown: Callable[..., float], many: Path) -> None:
+    """A large page is not unpacked by itself; what the filter leaves is, when it is asked for."""
+    shown(load([many]))
+    assert browser.run("document.querySelectorAll('.seq').length") == 0
+    browser.run("document.querySelectorAll('[name=kind]:not([value=fail])').forEach(one => one.click())")
+    browser.run("document.getElementById('prepare').click()")
+    wait_for(browser, "document.getElementById('found').textContent === '50 runs are ready to be printed'")
+    printed = browser.run(ON_PAPER)
+    assert len(printed) == 50
+    assert all(len(labels) > 3 and story > 100 for _, labels, story in printed)
 
 
 def test_it_fits_a_small_screen(browser: Chromium, shown: Callable[..., float], samples: Runs) -> None:

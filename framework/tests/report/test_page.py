@@ -88,11 +88,25 @@ def test_the_picture_in_the_documents_is_of_today(sample: Callable[[str], Run]) 
 def test_a_picture_names_its_parts(samples: Runs) -> None:
     for run in samples.runs:
         root = ElementTree.fromstring(picture(run, alone=True))
-        assert root.get("role") == "img"
+        assert root.get("role") == "group"  # an img has no parts for who cannot see it
         assert str(run.verdict) in (root.get("aria-label") or "")
         rows = [one for one in root.iter() if (one.get("class") or "").startswith("row ")]
         assert all(row[0].tag.endswith("title") and row[0].text for row in rows)
         assert all(row.get("tabindex") == "0" for row in rows)
+        lists = [one for one in root.iter() if one.get("role") == "list"]
+        assert [row for one in lists for row in one] == rows
+        assert all(row.get("role") == "listitem" for row in rows)
+
+
+def test_a_row_says_aloud_what_is_drawn(sample: Callable[[str], Run]) -> None:
+    def said(name: str) -> list[str]:
+        root = ElementTree.fromstring(picture(sample(name)))
+        return [one.get("aria-label", "") for one in root.iter() if one.get("role") == "listitem"]
+
+    taken = next(one for one in said("consumed") if "SEA taken" in one)
+    assert taken.startswith("117.9 ms, L2 kernel, expected: SEA taken: ESR_EL1 0x92000410")
+    assert ", caused by the VMM injects a Data Abort into vCPU 0" in taken
+    assert "L2 kernel, missing: guest-record, caused by missing: abort-taken" in said("negative")
 
 
 def test_of_many_events_those_are_drawn_that_are_wrong(changed: Callable[..., Path]) -> None:
@@ -117,6 +131,83 @@ def test_syndromes_and_records_are_decoded(sample: Callable[[str], Run]) -> None
     assert "physical_address 0x0000000057835000 where the error occurred" in text
     assert "error_type 0x03 multi-bit ECC" in text
     assert "the guest takes it with the VMM's syndrome (Arm ARM DDI 0487, ESR_EL1)" in text
+
+
+def test_a_record_is_decoded_where_it_is_reported(sample: Callable[[str], Run]) -> None:
+    """The kernel's row has the bytes that its record was made of; those of the VMM's nobody has."""
+    root = ElementTree.fromstring(picture(sample("consumed")))
+    titles = [one.text or "" for one in root.iter() if one.tag == "title"]
+    host = next(one for one in titles if one.startswith("GHES record, source 1"))
+    assert re.search(r"^CPER, \d+ bytes$", host, re.MULTILINE)
+    assert "physical_address 0x0000000057835000 where the error occurred" in host
+    guest = next(one for one in titles if one.startswith("GHES record, source 0"))
+    assert "its bytes are not in the result" in guest
+
+
+def test_findings_that_have_no_room_are_counted(changed: Callable[..., Path]) -> None:
+    def add(told: dict[str, Any]) -> None:
+        one = {"kind": "extra", "subject": "sigbus", "text": "extra at L1: again"}
+        told["findings"] = [one] * 73
+
+    folder = changed("negative", add)
+    said = "".join(Page(html.page(load([folder]))).texts)
+    assert said.count("extra at L1: again") == 60
+    assert f"and 13 more: all are in {folder}/result.json" in said
+    few = changed("negative", lambda told: told, "few")
+    assert "more: all are in" not in html.page(load([few]))
+
+
+def test_a_heat_map_has_each_run_below_its_configuration(changed: Callable[..., Path]) -> None:
+    def of(kernel: str, mode: str) -> Callable[[dict[str, Any]], None]:
+        def change(told: dict[str, Any]) -> None:
+            told["versions"]["l1_kernel"] = kernel
+            told["configuration"]["l1_mode"] = mode
+
+        return change
+
+    folders = [
+        changed("consumed", of("6.12", "nvhe"), "a"),
+        changed("negative", of("7.3", "nvhe"), "b"),
+        changed("fatal", of("7.3", "nvhe"), "c"),
+        changed("consumed", of("7.3", "vhe"), "d"),
+    ]
+    head, *rows = Heat(html.page(load(folders))).rows
+    assert head == ["chapter", "L1 Linux 7.3", "L1 Linux 6.12", "L1 Linux 7.3, L1 mode vhe"]
+    assert rows == [
+        [
+            "consumed page",
+            "✕test_anonymous_page[read]: fail",
+            "✓test_anonymous_page[read]: pass",
+            "✓test_anonymous_page[read]: pass",
+        ],
+        ["severities", "✓test_fatal: pass", "", ""],
+    ]
+
+
+class Heat(HTMLParser):
+    """The heat map's rows, each a text for each of its cells."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self._cell = False
+        self.feed(text.partition('<table class="heat"')[2].partition("</table>")[0])
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        del attrs
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("th", "td"):
+            self.rows[-1].append("")
+            self._cell = True
+
+    def handle_endtag(self, tag: str) -> None:
+        self._cell = self._cell and tag not in ("th", "td")
+
+    def handle_data(self, data: str) -> None:
+        if self._cell:
+            self.rows[-1][-1] += data
 
 
 def test_a_page_has_all_runs_and_needs_nothing(samples: Runs) -> None:

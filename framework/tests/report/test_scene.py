@@ -105,6 +105,28 @@ def test_what_nobody_expected_is_told(sample: Callable[[str], Run]) -> None:
     ]
 
 
+def test_what_nobody_expected_has_a_cause_where_that_is_certain(changed: Callable[..., Path]) -> None:
+    """Without its expectations a whole chain is unexpected, and still a chain; QEMU's own signals are not."""
+
+    def forget(document: dict[str, Any]) -> None:
+        document["expectations"] = []
+
+    scene = scene_of(load([changed("consumed", forget)]).runs[0])
+    rows = [row for row in scene.rows if row.status is Status.UNEXPECTED and row.event]
+    causes = {
+        (row.lane, row.event.kind): [scene.rows[one].label for one in row.causes] for row in rows if row.event
+    }
+    begins = ["the victim's read begins"]
+    assert causes[HOST, "ghes"] == ["memory-record: recoverable, 0x57835000"]
+    assert causes[HOST, "memory_failure"] == ["GHES record, source 1, recoverable at 0x57835000"]
+    assert causes[VMM, "sigbus"] == begins
+    assert causes[VMM, "exception"] == ["SIGBUS BUS_MCEERR_AR to CPU 0/KVM (thread 122)"]
+    assert causes[GUEST, "sea"][0].startswith("the VMM injects a Data Abort")
+    assert causes[GUEST, "ghes"] == []
+    assert causes[VICTIM, "sigbus"] == begins
+    assert causes[VICTIM, "siginfo"] == ["SIGBUS BUS_MCEERR_AR to seabus-agent (thread 113)"]
+
+
 def test_fields_of_another_make_are_shown_as_they_were_told(changed: Callable[..., Path]) -> None:
     def strip(document: dict[str, Any]) -> None:
         for event in document["events"]:

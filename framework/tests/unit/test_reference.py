@@ -20,3 +20,18 @@ SPEC.loader.exec_module(reference)
 def test_the_page_is_of_today(name: str) -> None:
     written = (ROOT / "docs" / "reference" / name).read_text()
     assert written == reference.PAGES[name](), f"python ci/reference.py writes docs/reference/{name} anew"
+
+
+def test_a_request_is_told_with_all_that_it_reads() -> None:
+    """Of a request that reads some keys by hand, some in a loop, and one by who helps it."""
+    (row,) = (line for line in reference.control_protocol().splitlines() if line.startswith("| `touch`"))
+    assert all(
+        f"`{name}`" in row for name in ("victim", "op", "offset", "size", "value", "outcome", "intact")
+    )
+
+
+def test_a_method_is_told_as_it_is_called() -> None:
+    assert (
+        "| `until(level: Level, kind: Kind, *, within: float = 15.0, **fields: Any) -> Event \\| None`"
+        in reference.api()
+    )

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from seabus.judge.verdict import Verdict
 from seabus.machine.console import printable
 from seabus.report.loaded import Kind, Run
 
 _STEP = "  "
+#: Verdicts that say something of each expectation.
+_JUDGED = (Verdict.PASS, Verdict.FAIL)
 
 
 def document(runs: Sequence[Run]) -> str:
@@ -81,11 +84,16 @@ def _run(run: Run) -> _Test:
 
 
 def _expectations(run: Run) -> Iterator[_Test]:
+    """Of a run without a verdict none was judged, whatever was seen: none of them is `ok`."""
     wrong = {finding.subject: finding.text for finding in run.findings}
     for expected in run.expectations:
         event = run.matched.get(expected.name)
         if event is None and expected.optional:
             yield _Test(expected.name, ok=True, more="SKIP it may be missing")
+        elif run.verdict not in _JUDGED:
+            seen = "it was seen" if event is not None else "it was not seen"
+            word = "SKIP" if run.is_well else "ERROR"
+            yield _Test(expected.name, ok=run.is_well, more=f"{word} not judged: {seen}")
         else:
             said = wrong.get(expected.name)
             yield _Test(expected.name, ok=said is None, more=_why(said) if said else "")

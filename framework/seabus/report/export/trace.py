@@ -36,7 +36,7 @@ def document(runs: Sequence[Run]) -> str:
     events: list[Event] = []
     at = 0.0
     for run in runs:
-        found = list(_events(run, at, tracks, arrows))
+        found = sorted(_events(run, at, tracks, arrows), key=_in_time)
         events += found
         at = max([at, *(one["ts"] + one.get("dur", 0) for one in found)]) + _BETWEEN
     told = {"traceEvents": [*tracks.named(), *events], "displayTimeUnit": "ms", "otherData": _about(runs)}
@@ -65,6 +65,11 @@ class _Tracks:
             yield _meta("thread_sort_index", _pid(where), tid, sort_index=tid)
 
 
+def _in_time(event: Event) -> tuple[float, int]:
+    """By time; of one moment what happened before the arrows that are bound to it."""
+    return event["ts"], "Xisf".index(event["ph"])
+
+
 def _pid(level: Level) -> int:
     return list(LEVELS).index(level) + 1
 
@@ -76,6 +81,8 @@ def _track(row: Row) -> str:
         return f"{row.lane.who}: missing"
     if isinstance(vcpu := event.fields.get("vcpu"), int):
         return f"vCPU {vcpu}"
+    if event.level == "L2" and isinstance(event.cpu, int):  # the guest's CPUs are the VMM's vCPUs
+        return f"vCPU {event.cpu}"
     comm = str(event.fields.get("comm", ""))
     if comm.endswith("/KVM"):
         return f"vCPU {comm.removeprefix('CPU ').removesuffix('/KVM')}"

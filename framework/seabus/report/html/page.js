@@ -1,29 +1,29 @@
 "use strict";
 (() => {
   const packed = document.getElementById("packed");
+  const small = 1 << 20; // characters: so much is unpacked before anybody asks
   let unpacking = null;
+  let contents = null;
 
-  // Pictures and consoles, unpacked once, when the first is asked for.
-  const unpacked = () => {
+  // Pictures and consoles, unpacked once.
+  const unpack = () => {
     unpacking ??= (async () => {
       const bytes = Uint8Array.from(atob(packed.textContent), (c) => c.charCodeAt(0));
       const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
-      return new Response(stream).json();
+      contents = await new Response(stream).json();
     })();
     return unpacking;
   };
 
-  const fill = async (run) => {
-    if (!packed) return;
-    const places = run.querySelectorAll("[data-picture], [data-console]");
-    if (!places.length) return;
-    const { pictures, consoles } = await unpacked();
-    for (const place of places) {
+  // Puts them into a run; at once, if they are unpacked by now.
+  const put = (run) => {
+    if (!contents) return;
+    for (const place of run.querySelectorAll("[data-picture], [data-console]")) {
       if (place.dataset.picture !== undefined) {
-        place.innerHTML = pictures[place.dataset.picture];
+        place.innerHTML = contents.pictures[place.dataset.picture];
         delete place.dataset.picture;
       } else {
-        place.textContent = consoles[place.dataset.console];
+        place.textContent = contents.consoles[place.dataset.console];
         delete place.dataset.console;
       }
     }
@@ -31,32 +31,51 @@
 
   const runs = [...document.querySelectorAll(".run")];
   for (const run of runs) {
-    run.addEventListener("toggle", () => run.open && fill(run));
+    run.addEventListener("toggle", async () => {
+      if (!packed || !run.open) return;
+      await unpack();
+      put(run);
+    });
+  }
+  if (packed && packed.textContent.length < small) {
+    (window.requestIdleCallback ?? setTimeout)(unpack);
   }
 
-  // A link to a run opens it.
-  const follow = () => {
-    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  // A link to a run opens it, each time it is followed.
+  const follow = (hash) => {
+    let name = hash.slice(1);
+    try {
+      name = decodeURIComponent(name);
+    } catch {
+      // Not encoded as it should be: taken as it is.
+    }
+    const target = document.getElementById(name);
     if (target?.matches(".run")) {
       target.hidden = false;
       target.open = true;
       target.scrollIntoView();
     }
   };
-  addEventListener("hashchange", follow);
-  follow();
+  addEventListener("hashchange", () => follow(location.hash));
+  follow(location.hash);
 
-  // What is known of an event, decoded, beside the pointer or the focus.
+  // What is known of an event, decoded, beside the pointer or the focus. A click, or Enter, pins it there,
+  // so that it can be scrolled and copied; another, or Escape, lets it go.
   const tip = document.getElementById("tip");
+  let told = null;
+  let pinned = false;
   const show = (row) => {
     const title = row.querySelector("title");
     if (title) {
       row.dataset.tip = title.textContent;
-      row.setAttribute("aria-label", title.textContent.split("\n", 1)[0]);
       title.remove();
     }
+    told?.removeAttribute("aria-describedby");
+    told = row;
+    told.setAttribute("aria-describedby", "tip");
     tip.textContent = row.dataset.tip;
     tip.hidden = false;
+    tip.scrollTop = 0;
     const box = row.querySelector(".label").getBoundingClientRect();
     const room = innerHeight - box.bottom;
     const above = tip.offsetHeight > room - 16 && box.top > room;
@@ -64,11 +83,56 @@
     tip.style.left = `${Math.max(8, left) + scrollX}px`;
     tip.style.top = `${above ? box.top + scrollY - tip.offsetHeight - 12 : box.bottom + scrollY + 26}px`;
   };
+  const hold = (on) => {
+    pinned = on;
+    tip.classList.toggle("pinned", on);
+    tip.setAttribute("role", on ? "dialog" : "tooltip");
+    if (on) tip.setAttribute("aria-label", "details of the event");
+    else tip.removeAttribute("aria-label");
+  };
+  const hide = () => {
+    hold(false);
+    tip.hidden = true;
+    told?.removeAttribute("aria-describedby");
+    told = null;
+  };
+  const pin = (row) => {
+    show(row);
+    hold(true);
+  };
   const rowOf = (event) => event.target.closest?.(".seq .row");
-  const hide = () => { tip.hidden = true; };
-  addEventListener("mouseover", (event) => { const row = rowOf(event); if (row) show(row); else hide(); });
-  addEventListener("focusin", (event) => { const row = rowOf(event); if (row) show(row); else hide(); });
-  addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
+  addEventListener("mouseover", (event) => {
+    if (pinned) return;
+    const row = rowOf(event);
+    if (row) show(row);
+    else hide();
+  });
+  addEventListener("focusin", (event) => {
+    if (tip.contains(event.target)) return;
+    const row = rowOf(event);
+    if (pinned && row === told) return;
+    hold(false);
+    if (row) show(row);
+    else hide();
+  });
+  addEventListener("click", (event) => {
+    const row = rowOf(event);
+    if (row && !(pinned && row === told)) pin(row);
+    else if (pinned && !tip.contains(event.target)) hide();
+    const link = event.target.closest?.('a[href^="#"]');
+    if (link) follow(link.hash);
+  });
+  addEventListener("keydown", (event) => {
+    const row = rowOf(event);
+    if (row && (event.key === "Enter" || event.key === " ")) {
+      event.preventDefault();
+      pin(row);
+      tip.focus();
+    } else if (event.key === "Escape") {
+      if (pinned) told?.focus();
+      hide();
+    }
+  });
 
   // Finding runs.
   const form = document.getElementById("filter");
@@ -92,10 +156,35 @@
     form.addEventListener("submit", (event) => event.preventDefault());
   }
 
-  // On paper, what has to be looked at is open.
+  // On paper, what has to be looked at is open, with its story and its picture; afterwards it is as it was.
+  const opened = [];
+  const open = (details) => {
+    if (details.open) return;
+    details.open = true;
+    opened.push(details);
+  };
   addEventListener("beforeprint", () => {
     for (const run of runs) {
-      if (["fail", "error", "unknown"].includes(run.dataset.kind)) run.open = true;
+      if (["fail", "error", "unknown"].includes(run.dataset.kind)) {
+        open(run);
+        run.querySelectorAll(".story").forEach(open);
+      }
+      if (run.open) put(run);
     }
+  });
+  addEventListener("afterprint", () => {
+    for (const details of opened.splice(0)) details.open = false;
+  });
+
+  // All that is listed, for whoever wants it all on paper: a large page is not unpacked by itself.
+  document.getElementById("prepare").addEventListener("click", async () => {
+    if (packed) await unpack();
+    const listed = runs.filter((run) => !run.hidden);
+    for (const run of listed) {
+      put(run);
+      run.open = true;
+      run.querySelectorAll("details").forEach((one) => { one.open = true; });
+    }
+    found.textContent = `${listed.length} ${listed.length === 1 ? "run is" : "runs are"} ready to be printed`;
   });
 })();

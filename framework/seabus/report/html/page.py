@@ -55,6 +55,7 @@ class _Shown:
     """A run as the template shows it.
 
     :param reach: for each level the status of what happened there.
+    :param more_findings: how many there is no room for.
     :param drawn: its picture, if it is not packed.
     """
 
@@ -66,6 +67,7 @@ class _Shown:
     reach: Sequence[tuple[str, str, str]]
     story: Sequence[str]
     findings: Sequence[tuple[str, str, str, str, str]]
+    more_findings: int
     consoles: Sequence[tuple[str, int]]
     drawn: Markup | None
 
@@ -129,6 +131,7 @@ def _show(
         ],
         story=list(_story(run)),
         findings=[_finding(one) for one in run.findings[:_MOST_FINDINGS]],
+        more_findings=max(0, len(run.findings) - _MOST_FINDINGS),
         consoles=texts,
         drawn=Markup(picture(run)) if plain else None,
     )
@@ -153,7 +156,7 @@ def _story(run: Run) -> Iterator[str]:
 def _finding(found: Finding) -> tuple[str, str, str, str, str]:
     """Kind, subject, field, expected, observed; of what has no field, the whole in words."""
     if found.field is None:
-        return found.kind, found.text, "", "", ""
+        return found.kind, found.text.removeprefix(f"{found.kind}: "), "", "", ""
     name = found.field
     return found.kind, found.subject, name, value(name, found.expected), value(name, found.observed)
 
