@@ -3,13 +3,20 @@
 
 Each host of the lab file is a place of the same name. That a place is acquired by one client alone is the
 coordinator's doing; what else is known of a host is kept in the place's tags ``seabus_…``, which labgrid
-shows and keeps over a restart.
+shows and keeps over a restart (:mod:`seabus.lab.labgrid_tags`).
 
-A coordinator that dies, and comes back with what it had saved a while ago, may have forgotten a lease: its
-holder takes the place again, if nobody else has.
+Each of us has a name of its own at the coordinator, and leaves it in a tag. So a place is taken from a dead
+holder by that holder's name, which only one of those who try can do; and tags which are not of whoever has
+the place are known for what they are: left over.
+
+A coordinator that dies comes back without knowing who had acquired what, and with tags of a while ago. A
+holder whom tags name holds on; so does one whom we saw before, if the coordinator's numbers went back. It
+takes the place again at its next sign of life. If it was asked nothing of that kind, and its place is
+free all the same, somebody has taken it away.
 
 A client that dies leaves its place acquired. So a holder counts on in a tag, and who sees by its own clock
-that a count stands still knows that the holder is gone: no two computers need agree about the time.
+that a count stands still knows that the holder is gone: no two computers need agree about the time. What
+people take, or reserve, for hours ends by the coordinator's clock.
 """
 
 from __future__ import annotations
@@ -17,10 +24,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import json
+import math
+import os
+import secrets
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import grpc
@@ -30,13 +40,73 @@ from labgrid.remote.generated.labgrid_coordinator_pb2_grpc import CoordinatorStu
 
 from seabus.errors import DeadlineError, HeldError, HostError, LeaseLostError
 from seabus.lab.inventory import Lab
+from seabus.lab.labgrid_tags import COUNT, SESSION, TTL, from_tags, is_ours, owner_named, to_tags
 from seabus.lab.lease import Owner, Record
 from seabus.patience import ANSWER, deadline, scale
 
 _T = TypeVar("_T")
-_PREFIX: Final = "seabus_"
 _LOOK_AGAIN: Final = 0.5
+#: Seconds that a holder who does not say may keep silent.
+_SILENCE: Final = 60.0
 _HINT: Final = "is it running? see `coordinator` of the lab file"
+#: The coordinator's words for: not to you, not now.
+_REFUSALS: Final = (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.PERMISSION_DENIED)
+
+
+class _Session(ClientSession):  # type: ignore[misc]  # labgrid has no types
+    """A client of the coordinator, by a name of its own."""
+
+    own_name = ""
+
+    def gethostname(self) -> str:
+        return self.own_name.partition("/")[0]
+
+    def getuser(self) -> str:
+        return self.own_name.partition("/")[2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """What the coordinator says of a host.
+
+    :param acquired: the client that has the place, or empty; ``session``: whose the tags are.
+    :param known: whether the record's owner is from tags; else only a name is known.
+    :param count: the holder's, which stands still when it has not changed for ``silence`` seconds.
+    :param reservation: the token of labgrid's own reservation, or empty.
+    :param changed: when the place was last changed, by the coordinator's clock.
+    """
+
+    record: Record
+    acquired: str
+    session: str
+    known: bool
+    count: str
+    silence: float
+    reservation: str
+    changed: float
+    tags: Mapping[str, str]
+
+    @property
+    def counting(self) -> bool:
+        """Whether a living holder counts on."""
+        owner = self.record.owner
+        return owner is not None and (owner.pid != 0 if self.known else is_ours(self.acquired))
+
+
+@dataclass(kw_only=True)
+class _Own:
+    """A lease of ours.
+
+    :param record: as it was when we took the host.
+    :param confirmed: the connection over which we last saw that the place is ours.
+    :param ends: by our clock.
+    """
+
+    record: Record
+    confirmed: ClientSession
+    ends: float
+    ttl: float
+    count: int = 0
 
 
 class LabgridLeases:
@@ -45,19 +115,21 @@ class LabgridLeases:
     def __init__(self, lab: Lab) -> None:
         self._hosts = list(lab.hosts)
         self._address = lab.coordinator
+        self._me = Owner.me()
+        #: What labgrid's own client calls this person here, and what the coordinator calls us.
+        computer = os.environ.get("LG_HOSTNAME", self._me.computer)
+        self._person = f"{computer}/{os.environ.get('LG_USERNAME', self._me.user)}"
+        self._name = self._new_name()
+        #: Host to (whose, count, when it was first seen) of other holders.
+        self._seen: dict[str, tuple[tuple[str, int, str], float]] = {}
+        #: Host to what was seen of it under its highest number: the coordinator may forget.
+        self._highest: dict[str, _Place] = {}
+        self._own: dict[str, _Own] = {}
+        self._session: ClientSession | None = None
+        self._turn = threading.Lock()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="labgrid", daemon=True)
         self._thread.start()
-        self._session: ClientSession | None = None
-        self._turn = threading.Lock()
-        self._me = Owner.me()
-        #: Host to (token, count, when it was first seen) of other holders.
-        self._seen: dict[str, tuple[int, int, float]] = {}
-        #: Host to the end of our own lease, by our clock.
-        self._ends: dict[str, float] = {}
-        self._counts: dict[str, int] = {}
-        #: Host to our own lease, as we last wrote it.
-        self._own: dict[str, Record] = {}
         try:
             self._ask(self._connected())
         except BaseException:
@@ -65,21 +137,20 @@ class LabgridLeases:
             raise
 
     def records(self) -> list[Record]:
-        return self._ask(self._records())
+        async def work() -> list[Record]:
+            return [await self._record(await self._look(host)) for host in self._hosts]
+
+        return self._ask(work())
 
     def acquire(self, host: str, *, ttl: float, owner: Owner | None = None) -> int:
         return self._ask(self._acquire(host, ttl, owner or self._me))
 
     def reserve(self, host: str, *, ttl: float) -> None:
-        """A reservation of labgrid's; it ends by itself when nobody polls it for a minute."""
-        del ttl
-
         async def work() -> None:
-            session = await self._connected()
-            wanted = wire.Reservation.Filter(filter={"name": host})
-            await session.stub.CreateReservation(
-                wire.CreateReservationRequest(filters={"main": wanted}, prio=0.0)
-            )
+            place = await self._look(host)
+            now = await self._now(host)
+            before = place.record.in_force(now)
+            await self._write(place, _changes(before, before.reserved_for(Owner.person(), now, ttl)))
 
         self._ask(work())
 
@@ -87,9 +158,7 @@ class LabgridLeases:
         return self._change(host, token, lambda record: record)
 
     def renew(self, host: str, token: int, *, ttl: float) -> None:
-        self._counts[host] = self._counts.get(host, 0) + 1
-        self._change(host, token, lambda record: record, count=self._counts[host])
-        self._ends[host] = time.monotonic() + ttl
+        self._change(host, token, lambda record: record, ttl=ttl)
 
     def soil(self, host: str, token: int, why: str, *, kernel: str, tainted: int) -> None:
         self._change(host, token, lambda one: one.soiled(token, 0, why, kernel=kernel, tainted=tainted))
@@ -105,8 +174,8 @@ class LabgridLeases:
 
     def repaired(self, host: str) -> None:
         async def work() -> None:
-            record = await self._record(host)
-            await self._keep(record, record.repaired())
+            place = await self._look(host)
+            await self._write(place, _changes(place.record, place.record.repaired()))
 
         self._ask(work())
 
@@ -119,7 +188,10 @@ class LabgridLeases:
         self._thread.join()
         self._loop.close()
 
-    # Inside: in the loop's thread
+    # Inside: in the loop's thread; what the coordinator knows
+
+    def _new_name(self) -> str:
+        return f"{self._person}+{secrets.token_hex(8)}"
 
     async def _connected(self) -> ClientSession:
         """The session; a coordinator that was restarted is connected to again."""
@@ -128,7 +200,12 @@ class LabgridLeases:
         if self._session is not None:
             await _end(self._session)
             self._session = None
-        session = ClientSession(self._address, self._loop)
+        self._session = await self._opened(self._name)
+        return self._session
+
+    async def _opened(self, name: str) -> ClientSession:
+        session = _Session(self._address, self._loop)
+        session.own_name = name
         # A channel with a connection of its own: the coordinator knows its clients by their connections.
         await session.channel.close()
         session.channel = grpc.aio.insecure_channel(
@@ -142,7 +219,6 @@ class LabgridLeases:
         except BaseException:
             await _end(session)
             raise
-        self._session = session
         return session
 
     async def _place(self, host: str) -> Any:  # noqa: ANN401 - labgrid has no types
@@ -156,101 +232,276 @@ class LabgridLeases:
             )
         return session.places[host]
 
-    async def _record(self, host: str) -> Record:
-        place = await self._place(host)
-        return _from_tags(host, place.tags, acquired=place.acquired or "")
+    async def _look(self, host: str) -> _Place:
+        found = await self._place(host)
+        tags = dict(found.tags)
+        record = from_tags(host, tags)
+        acquired, session = found.acquired or "", tags.get(SESSION, "")
+        known = record.owner is not None and acquired in ("", session)
+        if not known:
+            owner = owner_named(acquired) if acquired else None
+            record = dataclasses.replace(
+                record, owner=owner, expires=math.inf if owner else 0.0, lent_by=None, lent_until=0.0
+            )
+        place = _Place(
+            record=await self._with_reservation(record, found),
+            acquired=acquired,
+            session=session,
+            known=known,
+            count=tags.get(COUNT, ""),
+            silence=_seconds(tags.get(TTL, "")),
+            reservation=found.reservation or "",
+            changed=found.changed,
+            tags=tags,
+        )
+        return self._remembered(place)
 
-    async def _records(self) -> list[Record]:
-        found = [await self._record(host) for host in self._hosts]
-        # Whoever is gone holds nothing, whatever the coordinator says.
-        return [one.released(one.token) if one.owner and one.owner.gone else one for one in found]
+    def _remembered(self, place: _Place) -> _Place:
+        """It, with what we know better than a coordinator whose numbers went back."""
+        host = place.record.host
+        highest = self._highest.get(host)
+        if highest is None or place.record.token >= highest.record.token:
+            self._highest[host] = place
+            return place
+        if not place.acquired and highest.known:
+            # The tags stay those that are there, so that all are written that have to be.
+            return dataclasses.replace(highest, acquired="", changed=place.changed, tags=place.tags)
+        owner, expires = place.record.owner, place.record.expires
+        better = dataclasses.replace(
+            highest.record, owner=owner, expires=expires, lent_by=None, lent_until=0.0
+        )
+        return dataclasses.replace(place, record=better)
+
+    async def _with_reservation(self, record: Record, found: Any) -> Record:  # noqa: ANN401
+        """With what somebody reserved by labgrid's own client."""
+        if not found.reservation or found.acquired:
+            return record
+        session = await self._connected()
+        answer = await session.stub.GetReservations(wire.GetReservationsRequest())
+        for one in answer.reservations:
+            if one.token == found.reservation:
+                return dataclasses.replace(record, reserved=owner_named(one.owner), reserved_until=math.inf)
+        return record
+
+    async def _now(self, host: str) -> float:
+        """The coordinator's clock, in s: it stamps each change of a place, and this one changes nothing."""
+        session = await self._connected()
+        await session.stub.SetPlaceTags(wire.SetPlaceTagsRequest(placename=host, tags={}))
+        return float((await self._place(host)).changed)
+
+    async def _record(self, place: _Place) -> Record:
+        """What is in force: whoever is gone holds nothing, whatever the coordinator says."""
+        record = place.record
+        timed = (record.expires, record.lent_until, record.reserved_until)
+        now = await self._now(record.host) if any(0 < one < math.inf for one in timed) else 0.0
+        return record.in_force(now, owner_gone=self._gone(place))
+
+    def _gone(self, place: _Place) -> bool:
+        """Whether a holder has ended, or not counted on for as long as it may, as seen from here."""
+        owner, host = place.record.owner, place.record.host
+        if owner is None or not place.counting:
+            return False
+        if place.known and owner.gone:
+            return True
+        whose = (place.acquired or place.session, place.record.token, place.count)
+        seen = self._seen.get(host)
+        if seen is None or seen[0] != whose:
+            self._seen[host] = (whose, _clock())
+            return False
+        return _clock() - seen[1] > place.silence
+
+    # Inside: in the loop's thread; changes
 
     async def _acquire(self, host: str, ttl: float, me: Owner) -> int:
-        record = await self._record(host)
-        gone = record.owner is not None and (record.owner.gone or self._stands_still(record, ttl))
-        # Refuses, with the reason, what must not be taken; labgrid decides about the rest.
-        record.acquired(me, 0, 1, owner_gone=gone)
-        session = await self._connected()
-        if record.owner is not None:
-            place = await self._place(host)
-            await session.stub.ReleasePlace(
-                wire.ReleasePlaceRequest(placename=host, fromuser=place.acquired or "")
+        place = await self._look(host)
+        in_force = await self._record(place)
+        if place.acquired and not place.known and in_force.owner is not None:
+            # With labgrid's own client, or by one of us who is about to write its tags.
+            raise HeldError(
+                f"lab host {host} is held by {in_force.owner}",
+                hint=f"if that is you: labgrid-client -p {host} release, then seabus lab acquire {host}",
             )
+        now = await self._now(host) if me.pid == 0 else 0.0
+        # Refuses, with the reason, what must not be taken; labgrid decides about the rest.
+        in_force.acquired(me, now, ttl)
+        session = await self._connected()
+        if place.acquired:
+            # By that holder's name: of all who see that it is gone, one ends its lease, and no other.
+            await session.stub.ReleasePlace(wire.ReleasePlaceRequest(placename=host, fromuser=place.acquired))
+        if place.reservation and me.is_as(place.record.reserved):
+            await session.stub.CancelReservation(wire.CancelReservationRequest(token=place.reservation))
         try:
-            await session.stub.AcquirePlace(wire.AcquirePlaceRequest(placename=host))
+            await self._take(session, host)
         except grpc.aio.AioRpcError as error:
+            if error.code() not in _REFUSALS:
+                raise
             raise HeldError(f"lab host {host} is held: {error.details()}", hint="seabus lab who") from error
-        # Ours alone from here on: nobody else writes the tags, so the number cannot be given out twice.
-        record = await self._record(host)
-        taken = dataclasses.replace(record, token=record.token + 1, owner=me, expires=1.0)
-        self._counts[host] = 0
-        await self._keep(record, taken, count=0)
-        self._ends[host] = time.monotonic() + ttl
+        try:
+            return await self._enter(session, in_force, now, ttl, me)
+        except BaseException:
+            self._own.pop(host, None)
+            place = await self._look(host)
+            if self._name in (place.acquired, place.session):
+                await self._let_go(place)
+            raise
+
+    async def _enter(
+        self, session: ClientSession, in_force: Record, now: float, ttl: float, me: Owner
+    ) -> int:
+        """Note that the place is ours. It is, so nobody else gives out the number."""
+        host = in_force.host
+        place = await self._look(host)
+        before = dataclasses.replace(
+            place.record,
+            owner=in_force.owner,
+            expires=in_force.expires,
+            reserved=in_force.reserved,
+            reserved_until=in_force.reserved_until,
+        )
+        taken = before.acquired(me, now, ttl)
+        if me.pid:
+            taken = dataclasses.replace(taken, expires=math.inf)
+        own = _Own(record=taken, confirmed=session, ends=_clock() + ttl, ttl=ttl)
+        self._own[host] = own
+        await self._write(place, self._tags(own))
+        again = await self._look(host)
+        if again.acquired != self._name or again.record.token != taken.token:
+            raise HeldError(f"lab host {host} was taken away at once", hint="seabus lab who")
         return taken.token
 
-    def _stands_still(self, record: Record, ttl: float) -> bool:
-        """Whether a holder has not counted on for the time of a lease, as seen from here."""
-        if record.owner is None or record.owner.pid == 0:
-            return False  # nobody counts there
-        seen = self._seen.get(record.host)
-        count = int(record.expires)
-        now = time.monotonic()
-        if seen is None or seen[:2] != (record.token, count):
-            self._seen[record.host] = (record.token, count, now)
-            return False
-        return now - seen[2] > ttl
+    async def _take(self, session: ClientSession, host: str) -> None:
+        """The place, for us; whoever uses labgrid's own tools as the same person may do so there."""
+        await session.stub.AcquirePlace(wire.AcquirePlaceRequest(placename=host))
+        await session.stub.AllowPlace(wire.AllowPlaceRequest(placename=host, user=self._person))
 
-    async def _checked(self, host: str, token: int) -> Record:
-        record = await self._record(host)
+    def _tags(self, own: _Own) -> dict[str, str]:
+        return {
+            **to_tags(own.record),
+            SESSION: self._name,
+            COUNT: str(own.count),
+            TTL: f"{own.ttl:g}",
+        }
+
+    async def _checked(self, host: str, token: int) -> _Place:
         own = self._own.get(host)
-        if own and own.token == token and record.owner is None and record.token <= token:
-            record = await self._asserted(own)
-        record.must_be(token, -1)
-        if time.monotonic() > self._ends.get(host, 0):
+        place = await self._look(host)
+        session = await self._connected()
+        if own is None or own.record.token != token:
+            raise _lost(place, token)
+        if (
+            not place.acquired
+            and (place.session, place.record.token) == (self._name, token)
+            and own.confirmed is not session
+        ):
+            place = await self._asserted(own, place, session)
+        if place.acquired != self._name or place.record.token > token:
+            raise _lost(place, token)
+        if place.session != self._name or place.record.token != token:
+            # Somebody who had lost the place without noticing was late to clear up.
+            ours = own.record
+            record = dataclasses.replace(
+                place.record,
+                token=token,
+                owner=ours.owner,
+                expires=ours.expires,
+                lent_by=ours.lent_by,
+                lent_until=ours.lent_until,
+            )
+            await self._write(place, {**self._tags(own), **to_tags(record)})
+            place = await self._look(host)
+        own.confirmed = session
+        if _clock() > own.ends:
             raise LeaseLostError(
                 f"the lease {token} of lab host {host} ran out", hint="was this computer asleep? run again"
             )
-        return record
+        return place
 
-    async def _asserted(self, own: Record) -> Record:
+    async def _asserted(self, own: _Own, place: _Place, session: ClientSession) -> _Place:
         """Our lease, taken again from a coordinator that has forgotten it."""
-        session = await self._connected()
-        with contextlib.suppress(grpc.aio.AioRpcError):  # somebody was faster: then it is theirs
-            await session.stub.AcquirePlace(wire.AcquirePlaceRequest(placename=own.host))
-            await self._keep(own, own, count=self._counts.get(own.host, 0))
-        return await self._record(own.host)
+        host = own.record.host
+        try:
+            await self._take(session, host)
+        except grpc.aio.AioRpcError as error:
+            if error.code() not in _REFUSALS:
+                raise
+        else:
+            await self._write(place, {**self._tags(own), **to_tags(own.record)})
+        return await self._look(host)
 
     async def _release(self, host: str, token: int) -> None:
-        record = await self._record(host)
+        own = self._own.get(host)
+        if own is not None and own.record.token == token:
+            del self._own[host]
+            mine = True
+        else:
+            mine = False
+        place = await self._look(host)
+        record = place.record
         if record.token != token or record.owner is None:
             return
+        if mine and place.acquired not in ("", self._name):
+            return
+        after = record.released(token)
+        if after.owner is not None:
+            await self._given_back(place, after)
+            return
+        await self._let_go(place)
+
+    async def _let_go(self, place: _Place) -> None:
+        """Nobody's from here on; if it is somebody else's by now, it stays theirs."""
+        host = place.record.host
         session = await self._connected()
-        self._own.pop(host, None)
-        await self._keep(record, record.released(token))
-        place = await self._place(host)
         if place.acquired:
             await session.stub.ReleasePlace(wire.ReleasePlaceRequest(placename=host, fromuser=place.acquired))
+        left = await self._look(host)
+        if not left.acquired and left.session == place.session:
+            after = dataclasses.replace(left.record, owner=None, expires=0.0, lent_by=None, lent_until=0.0)
+            await self._write(left, {**to_tags(after), SESSION: "", COUNT: "", TTL: ""})
 
-    async def _keep(self, before: Record, after: Record, *, count: int | None = None) -> None:
+    async def _given_back(self, place: _Place, after: Record) -> None:
+        """To the person it was lent by, under a name that nobody has who takes and gives places."""
+        host = place.record.host
+        name = self._new_name()
+        await self._write(place, {**to_tags(after), SESSION: name, COUNT: "", TTL: ""})
+        session = await self._opened(name)
+        try:
+            if place.acquired:
+                await session.stub.ReleasePlace(
+                    wire.ReleasePlaceRequest(placename=host, fromuser=place.acquired)
+                )
+            # If somebody is faster, by labgrid's own client, it is theirs; none of us is: the tags say whose.
+            with contextlib.suppress(grpc.aio.AioRpcError):
+                await self._take(session, host)
+        finally:
+            await _end(session)
+
+    async def _write(self, place: _Place, tags: Mapping[str, str]) -> None:
+        """Those tags that are not as they should be: what others may have written meanwhile stays."""
+        different = {name: text for name, text in tags.items() if text != place.tags.get(name, "")}
         session = await self._connected()
-        tags = _to_tags(after)
-        if count is not None:
-            tags[f"{_PREFIX}count"] = str(count)
-        if before.host in self._own or (after.owner is not None and after.owner != before.owner):
-            self._own[before.host] = after
-        await session.stub.SetPlaceTags(wire.SetPlaceTagsRequest(placename=before.host, tags=tags))
+        if different:
+            await session.stub.SetPlaceTags(
+                wire.SetPlaceTagsRequest(placename=place.record.host, tags=different)
+            )
         await session.sync_with_coordinator()
 
     # Inside: in the caller's thread
 
     def _change(
-        self, host: str, token: int, change: Callable[[Record], Record], *, count: int | None = None
+        self, host: str, token: int, change: Callable[[Record], Record], *, ttl: float | None = None
     ) -> Record:
         async def work() -> Record:
-            before = await self._checked(host, token)
-            after = change(before)
-            if after != before or count is not None:
-                await self._keep(before, after, count=count)
+            place = await self._checked(host, token)
+            after = change(place.record)
+            own = self._own[host]
+            tags = to_tags(after)
+            if ttl is not None:
+                own.ttl, own.count = ttl, own.count + 1
+                tags = self._tags(dataclasses.replace(own, record=after))
+            await self._write(place, tags)
+            own.record = after
+            if ttl is not None:
+                own.ends = _clock() + ttl
             return after
 
         # A coordinator that is being started again is waited for, as long as the lease would last.
@@ -260,7 +511,8 @@ class LabgridLeases:
             except LeaseLostError:
                 raise
             except HostError:
-                if time.monotonic() > self._ends.get(host, 0):
+                own = self._own.get(host)
+                if own is None or _clock() > own.ends:
                     raise
                 time.sleep(_LOOK_AGAIN)
 
@@ -278,9 +530,7 @@ class LabgridLeases:
                     hint=_HINT,
                 ) from error
             except (DeadlineError, ServerError) as error:
-                raise HostError(
-                    str(error), hint="is it running? see `coordinator` of the lab file"
-                ) from error
+                raise HostError(str(error), hint=_HINT) from error
 
 
 async def _end(session: ClientSession) -> None:
@@ -288,37 +538,28 @@ async def _end(session: ClientSession) -> None:
     await session.close()
 
 
-def _to_tags(record: Record) -> dict[str, str]:
-    """An empty value takes a tag away."""
-    return {
-        f"{_PREFIX}token": str(record.token),
-        f"{_PREFIX}owner": json.dumps(dataclasses.asdict(record.owner)) if record.owner else "",
-        f"{_PREFIX}dirty": record.dirty,
-        f"{_PREFIX}kernel": record.kernel,
-        f"{_PREFIX}tainted": str(record.tainted or ""),
-        f"{_PREFIX}failures": str(record.failures or ""),
-        f"{_PREFIX}quarantined": record.quarantined,
-    }
+def _clock() -> float:
+    """In s; it goes on while the computer sleeps, as those of others do."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def _from_tags(host: str, tags: Mapping[str, str], *, acquired: str) -> Record:
-    """``expires`` is the holder's count here, and 1 more: never 0, as long as somebody has the place."""
-    found = {name.removeprefix(_PREFIX): text for name, text in tags.items() if name.startswith(_PREFIX)}
-    owner: Owner | None = None
-    if acquired:
-        computer, _, user = acquired.partition("/")
-        # Somebody who uses labgrid without us has no tag: known by name, and never taken for dead.
-        owner = Owner(user=user, computer=computer or "?", pid=0, started=0.0)
-        if said := found.get("owner"):
-            owner = Owner(**json.loads(said))
-    return Record(
-        host=host,
-        token=int(found.get("token") or 0),
-        owner=owner,
-        expires=1.0 + int(found.get("count") or 0) if owner else 0.0,
-        dirty=found.get("dirty", ""),
-        kernel=found.get("kernel", ""),
-        tainted=int(found.get("tainted") or 0),
-        failures=int(found.get("failures") or 0),
-        quarantined=found.get("quarantined", ""),
+def _seconds(text: str) -> float:
+    try:
+        return max(float(text), 0.0)
+    except ValueError:
+        return _SILENCE
+
+
+def _changes(before: Record, after: Record) -> dict[str, str]:
+    """The tags in which a record differs from what it was."""
+    old = to_tags(before)
+    return {name: text for name, text in to_tags(after).items() if text != old[name]}
+
+
+def _lost(place: _Place, token: int) -> LeaseLostError:
+    record = place.record
+    now_it_is = f"{record.owner} has it" if place.acquired else "nobody has it"
+    return LeaseLostError(
+        f"the lease {token} of lab host {record.host} is over: {now_it_is} (lease {record.token})",
+        hint="nothing was broken; run again",
     )
