@@ -532,6 +532,66 @@ def test_a_forgotten_holder_that_is_dead_holds_nothing(
     other.acquire("h1", ttl=TTL)
 
 
+_ENVIRONMENT = """\
+targets:
+  main:
+    resources:
+      RemotePlace:
+        name: h1
+"""
+#: What a person with labgrid's own library writes.
+_RESOLVE = """\
+import sys
+from labgrid import Environment
+from labgrid.remote.client import Error
+try:
+    service = Environment(sys.argv[1]).get_target("main").get_resource("NetworkService")
+    print(service.address, service.port, service.username)
+except Error as error:
+    print(*error.args)
+"""
+
+
+def test_labgrids_environment_finds_the_place_that_we_hold(
+    coordinator: Coordinator, places: Callable[[], LabgridLeases], tmp_path: Path
+) -> None:
+    """``RemotePlace`` of docs/lab.md: the host's address as labgrid exports it, while its lease is ours."""
+    (tmp_path / "exported.yaml").write_text(
+        "h1:\n  NetworkService: {address: h1.lab.example, port: 2222, username: root}\n"
+    )
+    (tmp_path / "env.yaml").write_text(_ENVIRONMENT)
+    program = Path(sys.executable).with_name("labgrid-exporter")
+    words = [str(program), "-c", coordinator.address, "--name", "rack", str(tmp_path / "exported.yaml")]
+
+    def resolved(user: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", _RESOLVE, tmp_path / "env.yaml"],
+            env={**os.environ, "LG_COORDINATOR": coordinator.address, "LG_USERNAME": user},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.strip()
+
+    with (
+        (tmp_path / "exporter.log").open("wb") as log,
+        subprocess.Popen(words, stdout=log, stderr=log, cwd=tmp_path) as exporter,
+    ):
+        try:
+            coordinator.client("-p", "h1", "add-match", "rack/h1/NetworkService")
+            one = places()
+            until(lambda: "rack" in one._session.resources)  # type: ignore[union-attr]
+            assert "is not acquired" in resolved(Owner.me().user)
+            token = one.acquire("h1", ttl=TTL)
+            assert resolved(Owner.me().user) == "h1.lab.example 2222 root"
+            assert "is not acquired by your user" in resolved("bob")
+            one.release("h1", token)
+            assert "is not acquired" in resolved(Owner.me().user)
+        finally:
+            coordinator.client("-p", "h1", "del-match", "rack/h1/NetworkService")
+            exporter.terminate()
+
+
 def test_tags_of_another_version() -> None:
     """What is not known is passed over, what is missing is empty, what is damaged is told."""
     record = dataclasses.replace(
