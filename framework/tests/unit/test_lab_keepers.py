@@ -409,27 +409,60 @@ def test_between_a_place_and_its_tags(places: Callable[[], LabgridLeases]) -> No
     dead.wait()
     places().acquire("h1", ttl=TTL, owner=dataclasses.replace(Owner.me(), pid=dead.pid))
     one, other = places(), places()
-    stub = one._session.stub  # type: ignore[union-attr]
-    real, at_tags, go_on = stub.SetPlaceTags, threading.Event(), threading.Event()
-
-    async def slow(request: object) -> object:
-        at_tags.set()
-        await asyncio.to_thread(go_on.wait)
-        return await real(request)
-
-    stub.SetPlaceTags = slow
     got: list[int] = []
-    thread = threading.Thread(target=lambda: got.append(one.acquire("h1", ttl=TTL)))
-    thread.start()
-    assert at_tags.wait(30)
-    try:
+    with paused(one, "SetPlaceTags") as (go_on, there):
+        thread = threading.Thread(target=lambda: got.append(one.acquire("h1", ttl=TTL)))
+        thread.start()
+        assert there.wait(30)
         with pytest.raises(HeldError):
             other.acquire("h1", ttl=TTL)
         assert known(other, "h1").owner is not None
-    finally:
         go_on.set()
         thread.join()
     one.check("h1", got[0])
+
+
+def test_who_comes_late_to_a_dead_holder(places: Callable[[], LabgridLeases]) -> None:
+    """And ends its lease when somebody else has taken its place long since."""
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    places().acquire("h1", ttl=TTL, owner=dataclasses.replace(Owner.me(), pid=dead.pid))
+    one, late = places(), places()
+    refused: list[HeldError] = []
+
+    def come_late() -> None:
+        with pytest.raises(HeldError) as caught:
+            late.acquire("h1", ttl=TTL)
+        refused.append(caught.value)
+
+    with paused(late, "ReleasePlace") as (go_on, there):
+        thread = threading.Thread(target=come_late)
+        thread.start()
+        assert there.wait(30)
+        token = one.acquire("h1", ttl=TTL)
+        go_on.set()
+        thread.join()
+    assert refused
+    one.check("h1", token)
+
+
+@contextlib.contextmanager
+def paused(leases: LabgridLeases, call: str) -> Iterator[tuple[threading.Event, threading.Event]]:
+    """Before its next call of this kind a keeper stops, until the first event; it is there at the second."""
+    stub = leases._session.stub  # type: ignore[union-attr]
+    real, there, go_on = getattr(stub, call), threading.Event(), threading.Event()
+
+    async def slow(request: object) -> object:
+        there.set()
+        await asyncio.to_thread(go_on.wait)
+        return await real(request)
+
+    setattr(stub, call, slow)
+    try:
+        yield go_on, there
+    finally:
+        go_on.set()
+        setattr(stub, call, real)
 
 
 def test_a_late_clean_up_by_a_former_holder_is_put_right(
@@ -577,9 +610,9 @@ def test_labgrids_environment_finds_the_place_that_we_hold(
         (tmp_path / "exporter.log").open("wb") as log,
         subprocess.Popen(words, stdout=log, stderr=log, cwd=tmp_path) as exporter,
     ):
+        one = places()
         try:
             coordinator.client("-p", "h1", "add-match", "rack/h1/NetworkService")
-            one = places()
             until(lambda: "rack" in one._session.resources)  # type: ignore[union-attr]
             assert "is not acquired" in resolved(Owner.me().user)
             token = one.acquire("h1", ttl=TTL)
@@ -588,8 +621,9 @@ def test_labgrids_environment_finds_the_place_that_we_hold(
             one.release("h1", token)
             assert "is not acquired" in resolved(Owner.me().user)
         finally:
-            coordinator.client("-p", "h1", "del-match", "rack/h1/NetworkService")
             exporter.terminate()
+            free(one)
+            coordinator.client("-p", "h1", "del-match", "rack/h1/NetworkService")
 
 
 def test_tags_of_another_version() -> None:
