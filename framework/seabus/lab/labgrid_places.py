@@ -529,7 +529,11 @@ class LabgridLeases:
                     f"the labgrid coordinator {self._address}: {error.details()}",
                     hint=_HINT,
                 ) from error
-            except (DeadlineError, ServerError) as error:
+            except ServerError as error:
+                raise HostError(
+                    f"the labgrid coordinator {self._address}: {' '.join(error.args)}", hint=_HINT
+                ) from error
+            except DeadlineError as error:
                 raise HostError(str(error), hint=_HINT) from error
 
 

@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -26,58 +25,15 @@ from seabus.lab.keeper import of
 from seabus.lab.labgrid_places import LabgridLeases
 from seabus.lab.labgrid_tags import from_tags, to_tags
 from seabus.lab.lease import ATTEMPTS, Leases, Owner, Record
+from tests.unit.labgrid_coordinator import Coordinator
 
 HOSTS = {name: LabHost(name=name, address="a", host_key="k") for name in ("h1", "h2")}
 TTL = 30.0
 Make = Callable[[], Leases]
 
 
-class Coordinator:
-    """A labgrid coordinator with two places."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{probe.getsockname()[1]}"
-        self._folder = folder
-        self.process = self.start()
-        for host in HOSTS:
-            self.client("-p", host, "create")
-
-    def start(self) -> subprocess.Popen[bytes]:
-        program = Path(sys.executable).with_name("labgrid-coordinator")
-        with (self._folder / "coordinator.log").open("ab") as log:
-            return subprocess.Popen([program, "-l", self.address], cwd=self._folder, stdout=log, stderr=log)
-
-    def client(self, *words: str) -> None:
-        program = Path(sys.executable).with_name("labgrid-client")
-        late = time.monotonic() + 60
-        while True:
-            done = subprocess.run(
-                [program, "-x", self.address, *words], capture_output=True, text=True, check=False
-            )
-            if done.returncode == 0:
-                return
-            assert time.monotonic() < late, done.stderr
-            time.sleep(0.2)
-
-    def wait_saved(self, words: str = "") -> None:
-        """Until the places themselves are in its file: labgrid saves every 15 s.
-
-        :param words: that are to be in it.
-        """
-        late = time.monotonic() + 60
-        file = self._folder / "places.yaml"
-        while not file.exists() or words not in file.read_text():
-            assert time.monotonic() < late
-            time.sleep(0.05)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def lab(self) -> Lab:
-        return Lab(path=Path("x"), name="t", leases="labgrid", coordinator=self.address, hosts=HOSTS)
+def lab_of(coordinator: Coordinator) -> Lab:
+    return Lab(path=Path("x"), name="t", leases="labgrid", coordinator=coordinator.address, hosts=HOSTS)
 
 
 def free(leases: Leases) -> None:
@@ -94,7 +50,7 @@ def known(leases: Leases, host: str) -> Record:
 
 @pytest.fixture(scope="module")
 def coordinator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coordinator]:
-    found = Coordinator(tmp_path_factory.mktemp("labgrid"))
+    found = Coordinator(tmp_path_factory.mktemp("labgrid"), HOSTS)
     yield found
     found.kill()
 
@@ -131,7 +87,7 @@ def places(coordinator: Coordinator) -> Iterator[Callable[[], LabgridLeases]]:
     opened: list[LabgridLeases] = []
 
     def another() -> LabgridLeases:
-        opened.append(LabgridLeases(coordinator.lab()))
+        opened.append(LabgridLeases(lab_of(coordinator)))
         return opened[-1]
 
     yield another
