@@ -244,8 +244,9 @@ def _wait(arguments: argparse.Namespace) -> int:
 
 def _repaired(arguments: argparse.Namespace) -> int:
     with _leases(arguments) as (lab, leases):
-        if not _record(leases, lab.host(arguments.host).name).quarantined:
-            print(f"{arguments.host} is in no quarantine")
+        record = _record(leases, lab.host(arguments.host).name)
+        if record.repaired() == record:
+            print(f"{arguments.host} has nothing to be repaired")
             return 0
         leases.repaired(arguments.host)
     print(f"{arguments.host} is looked at again when it is next used")

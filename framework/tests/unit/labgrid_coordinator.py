@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""labgrid's coordinator, for tests of what it keeps."""
+"""labgrid's coordinator, and other processes as owners, for tests of leases."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from unittest import mock
+
+from seabus.lab.lease import Owner
 
 
 class Coordinator:
@@ -54,3 +57,9 @@ class Coordinator:
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
+
+
+def owner_of(process: subprocess.Popen[bytes]) -> Owner:
+    """What a process that holds a lease says of itself."""
+    with mock.patch("os.getpid", return_value=process.pid):
+        return Owner.me()

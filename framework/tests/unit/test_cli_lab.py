@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from seabus.cli import lab as command
@@ -24,7 +23,7 @@ from seabus.lab.health import Health
 from seabus.lab.keys import new_key_pair
 from seabus.lab.lease import Leases, Owner
 from seabus.lab.ssh import SshHost
-from tests.unit.labgrid_coordinator import Coordinator
+from tests.unit.labgrid_coordinator import Coordinator, owner_of
 
 HOST_KEY = new_key_pair().public
 
@@ -205,8 +204,7 @@ def test_wait_for_a_run_that_ends(desk: Desk, monkeypatch: pytest.MonkeyPatch) -
     ending = threading.Timer(2, holder.kill)
     reaping = threading.Thread(target=holder.wait)  # a zombie would still be there
     try:
-        started = psutil.Process(holder.pid).create_time()
-        owner = dataclasses.replace(Owner.me(), user="bob", pid=holder.pid, started=started)
+        owner = dataclasses.replace(owner_of(holder), user="bob")
         leases.acquire("h1", ttl=1000, owner=owner)
         ending.start()
         reaping.start()
@@ -259,8 +257,9 @@ def test_quarantine_and_repaired(desk: Desk) -> None:
     assert "seabus lab repaired h1" in err
     assert "seabus lab repaired h1" in desk.refused("acquire", "h1")
     assert desk.told("repaired", "h1") == "h1 is looked at again when it is next used\n"
-    assert desk.told("repaired", "h1") == "h1 is in no quarantine\n"
-    assert (row(desk)["failures"], row(desk)["dirty"]) == (0, "does not boot")
+    assert desk.told("repaired", "h1") == "h1 has nothing to be repaired\n"
+    assert row(desk)["failures"] == 0
+    assert row(desk)["dirty"]  # it is still to be looked at
     desk.told("acquire", "h1")
 
 

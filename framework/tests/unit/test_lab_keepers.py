@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from seabus.errors import HeldError, HostError, LeaseLostError, QuarantinedError
@@ -25,7 +24,7 @@ from seabus.lab.keeper import of
 from seabus.lab.labgrid_places import LabgridLeases
 from seabus.lab.labgrid_tags import from_tags, to_tags
 from seabus.lab.lease import ATTEMPTS, Leases, Owner, Record
-from tests.unit.labgrid_coordinator import Coordinator
+from tests.unit.labgrid_coordinator import Coordinator, owner_of
 
 HOSTS = {name: LabHost(name=name, address="a", host_key="k") for name in ("h1", "h2")}
 TTL = 30.0
@@ -505,9 +504,7 @@ def test_a_forgotten_holder_that_is_dead_holds_nothing(
     one, other = places(), places()
     holder = subprocess.Popen(["sleep", "1000"])
     try:
-        owner = dataclasses.replace(
-            Owner.me(), pid=holder.pid, started=psutil.Process(holder.pid).create_time()
-        )
+        owner = owner_of(holder)
         one.acquire("h1", ttl=TTL, owner=owner)
         assert known(other, "h1").owner == owner
         coordinator.kill()
