@@ -157,8 +157,8 @@ def _check(arguments: argparse.Namespace) -> int:
 
     found = asyncio.run(look())
     if arguments.json:
-        facts = {**dataclasses.asdict(found), "has": sorted(found.has)}
-        print(json.dumps(facts, indent=1))
+        # JSON has no sets.
+        print(json.dumps(dataclasses.asdict(found), default=sorted, indent=1))
     else:
         has = ", ".join(sorted(found.has)) or "nothing"
         print(f"{host.name}: Linux {found.kernel}, {found.machine}; has {has}")
