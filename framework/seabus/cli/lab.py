@@ -60,7 +60,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser a
     taking.add_argument(
         "--hours", type=_positive, default=_HOURS, help=f"give it back by itself after so long [{_HOURS:g}]"
     )
-    giving = verb("release", "give a host back that you took", _release)
+    giving = verb("release", "give a host back that you took, or had reserved", _release)
     giving.add_argument("--kick", action="store_true", help="take it away from whoever holds it")
     reserving = verb("reserve", "be the next who gets a host: it is kept from all others", _reserve)
     reserving.add_argument("--hours", type=_positive, default=1.0, help="for so long from now [1]")
@@ -182,7 +182,11 @@ def _release(arguments: argparse.Namespace) -> int:
     with _leases(arguments) as (lab, leases):
         record = _record(leases, lab.host(arguments.host).name)
         if record.owner is None:
-            print(f"nobody holds {record.host}")
+            if Owner.person().is_as(record.reserved):
+                leases.reserve(record.host, ttl=0)
+                print(f"{record.host} is reserved for you no longer")
+            else:
+                print(f"nobody holds {record.host}")
             return 0
         if not arguments.kick and (record.owner.pid or not record.owner.is_as(Owner.person())):
             raise HeldError(

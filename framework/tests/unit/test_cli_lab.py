@@ -195,6 +195,18 @@ def test_reserve_and_wait(desk: Desk) -> None:
     assert desk.told("wait", "h1") == "h1 is yours already\n"
 
 
+def test_a_reservation_can_be_given_up(desk: Desk) -> None:
+    desk.told("reserve", "h1")
+    desk.become("bob")
+    assert desk.told("release", "h1") == "nobody holds h1\n"
+    assert row(desk)["reserved"]["user"] == "alice"
+    desk.become("alice")
+    assert desk.told("release", "h1") == "h1 is reserved for you no longer\n"
+    assert row(desk)["reserved"] is None
+    desk.become("bob")
+    desk.told("acquire", "h1")
+
+
 def test_wait_for_a_run_that_ends(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """With progress now and then, so that nobody thinks it hangs."""
     monkeypatch.setattr(command, "_SAY_AGAIN", 0.5)
