@@ -522,8 +522,9 @@ _ENVIRONMENT = """\
 targets:
   main:
     resources:
-      RemotePlace:
-        name: h1
+      RemotePlace: {name: h1}
+    drivers:
+      SSHDriver: {}
 """
 #: What a person with labgrid's own library writes.
 _RESOLVE = """\
@@ -531,7 +532,9 @@ import sys
 from labgrid import Environment
 from labgrid.remote.client import Error
 try:
-    service = Environment(sys.argv[1]).get_target("main").get_resource("NetworkService")
+    target = Environment(sys.argv[1]).get_target("main")
+    service = target.get_driver("SSHDriver", activate=False).networkservice
+    assert service is target.get_resource("NetworkService")
     print(service.address, service.port, service.username)
 except Error as error:
     print(*error.args)
