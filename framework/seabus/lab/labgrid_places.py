@@ -263,7 +263,7 @@ class LabgridLeases:
         if highest is None or place.record.token >= highest.record.token:
             self._highest[host] = place
             return place
-        if not place.acquired and highest.known:
+        if not place.acquired and (highest.known or highest.record.owner is None):
             # The tags stay those that are there, so that all are written that have to be.
             return dataclasses.replace(highest, acquired="", changed=place.changed, tags=place.tags)
         owner, expires = place.record.owner, place.record.expires
