@@ -404,7 +404,7 @@ def test_who_comes_late_to_a_dead_holder(places: Callable[[], LabgridLeases]) ->
 @contextlib.contextmanager
 def paused(leases: LabgridLeases, call: str) -> Iterator[tuple[threading.Event, threading.Event]]:
     """Before its next call of this kind a keeper stops, until the first event; it is there at the second."""
-    stub = leases._session.stub  # type: ignore[union-attr]
+    stub = leases._client._session.stub  # type: ignore[union-attr]
     real, there, go_on = getattr(stub, call), threading.Event(), threading.Event()
 
     async def slow(request: object) -> object:
@@ -441,7 +441,7 @@ def test_a_place_held_or_reserved_by_labgrids_own_client_is_respected(
         one.acquire("h1", ttl=TTL)
     assert known(one, "h1").owner is not None
     one.reserve("h1", ttl=1000)
-    assert "seabus_owner" not in one._ask(one._look("h1")).tags
+    assert "seabus_owner" not in one._ask(one._client.look("h1")).tags
     coordinator.client("-p", "h1", "release")
     one.release("h1", one.acquire("h1", ttl=TTL))
     with subprocess.Popen(
@@ -456,7 +456,7 @@ def test_a_place_held_or_reserved_by_labgrids_own_client_is_respected(
         with pytest.raises(HeldError, match="reserved for bob@"):
             one.acquire("h1", ttl=TTL)
         waiting.send_signal(signal.SIGTERM)
-    reservation = one._ask(one._look("h1")).reservation
+    reservation = one._ask(one._client.look("h1")).reservation
     coordinator.client("cancel-reservation", reservation)
     one.acquire("h1", ttl=TTL)
 
@@ -468,7 +468,7 @@ def test_a_coordinator_that_died_gives_nobody_elses_lease_away(
     one, other, late = places(), places(), places()
     token = one.acquire("h1", ttl=TTL)
     one.soil("h1", token, "given hard-offline", kernel="k", tainted=0)
-    coordinator.wait_saved(f"seabus_session: {one._name}")
+    coordinator.wait_saved(f"seabus_session: {one._client.name}")
     fresh = one.acquire("h2", ttl=TTL)
     one.soil("h2", fresh, "given soft-offline", kernel="k", tainted=0)
     assert known(other, "h2").owner == Owner.me()
@@ -569,7 +569,7 @@ def test_labgrids_environment_finds_the_place_that_we_hold(
         one = places()
         try:
             coordinator.client("-p", "h1", "add-match", "rack/h1/NetworkService")
-            until(lambda: "rack" in one._session.resources)  # type: ignore[union-attr]
+            until(lambda: "rack" in one._client._session.resources)  # type: ignore[union-attr]
             assert "is not acquired" in resolved(Owner.me().user)
             token = one.acquire("h1", ttl=TTL)
             assert resolved(Owner.me().user) == "h1.lab.example 2222 root"
