@@ -12,7 +12,6 @@ All of this is awaited in the one event loop that the client was made with.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import math
 import os
@@ -234,12 +233,14 @@ class Client:
             )
 
     async def hand_over(self, place: Place, name: str) -> None:
-        """Have a place acquired by a client that is not there any more, unless somebody is faster."""
+        """Have a place acquired by a client that is not there any more.
+
+        :raises Refused: somebody was faster.
+        """
         session = await self.opened(name)
         try:
             await self._end_of(session, place)
-            with contextlib.suppress(Refused):
-                await self._take(session, place.record.host)
+            await self._take(session, place.record.host)
         finally:
             await _end(session)
 

@@ -85,7 +85,7 @@ class LabgridLeases:
 
     def records(self) -> list[Record]:
         async def work() -> list[Record]:
-            return [await self._record(await self._client.look(host)) for host in self._hosts]
+            return [await self._tidied(await self._client.look(host)) for host in self._hosts]
 
         return self._ask(work())
 
@@ -141,6 +141,13 @@ class LabgridLeases:
         timed = (record.expires, record.lent_until, record.reserved_until)
         now = await self._client.now(record.host) if any(0 < one < math.inf for one in timed) else 0.0
         return record.in_force(now, owner_gone=self._gone(place))
+
+    async def _tidied(self, place: Place) -> Record:
+        """What is in force, also for who comes after us, and has not seen a count stand still."""
+        record = await self._record(place)
+        if self._gone(place):
+            await self._ended(place)
+        return record
 
     def _gone(self, place: Place) -> bool:
         """Whether a holder has ended, or not counted on for as long as it may, as seen from here."""
@@ -273,11 +280,19 @@ class LabgridLeases:
             return
         if mine and place.acquired not in ("", self._client.name):
             return
-        after = record.released(token)
-        if after.owner is not None:
-            await self._given_back(place, after)
+        await self._ended(place)
+
+    async def _ended(self, place: Place) -> None:
+        """A lease, for everybody: nobody's from here on, or whose it was before."""
+        after = place.record.released(place.record.token)
+        if after.owner is None:
+            await self._let_go(place)
             return
-        await self._let_go(place)
+        # Under a name that nobody has who takes and gives places.
+        name = self._client.new_name()
+        with contextlib.suppress(Refused):  # labgrid's own client was faster
+            await self._client.hand_over(place, name)
+            await self._client.write(place, {**to_tags(after), SESSION: name, COUNT: "", TTL: ""})
 
     async def _let_go(self, place: Place) -> None:
         """Nobody's from here on; if it is somebody else's by now, it stays theirs."""
@@ -287,13 +302,6 @@ class LabgridLeases:
         if not left.acquired and left.session == place.session:
             after = dataclasses.replace(left.record, owner=None, expires=0.0, lent_by=None, lent_until=0.0)
             await self._client.write(left, {**to_tags(after), SESSION: "", COUNT: "", TTL: ""})
-
-    async def _given_back(self, place: Place, after: Record) -> None:
-        """To the person it was lent by, under a name that nobody has who takes and gives places."""
-        name = self._client.new_name()
-        await self._client.write(place, {**to_tags(after), SESSION: name, COUNT: "", TTL: ""})
-        # Meanwhile labgrid's own client may take it; none of us will: the tags say whose it is.
-        await self._client.hand_over(place, name)
 
     # Inside: in the caller's thread
 

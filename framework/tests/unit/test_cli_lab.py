@@ -230,6 +230,19 @@ def test_wait_for_a_run_that_ends(desk: Desk, monkeypatch: pytest.MonkeyPatch) -
         leases.close()
 
 
+def test_wait_for_a_far_run_that_says_nothing_any_more(desk: Desk) -> None:
+    """Of another computer's process nothing is known but its signs of life."""
+    leases = desk.leases()
+    far = dataclasses.replace(Owner.me(), user="bob", computer="elsewhere", pid=4711)
+    leases.acquire("h1", ttl=2, owner=far)
+    assert "h1: bob@elsewhere, process 4711" in desk.told("who")
+    code, out, err = desk.run("wait", "h1", "--timeout", "30")
+    assert (code, out) == (0, "h1 is free\n")
+    assert "h1 is held by bob@elsewhere" in err
+    leases.close()
+    desk.told("acquire", "h1")
+
+
 def test_show(desk: Desk) -> None:
     leases = desk.leases()
     desk.told("reserve", "h1")
