@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ holder at a time. `pytest --seabus-lab FILE` takes and returns hosts by itself; 
 _FILE: Final = "SEABUS_LAB"
 _HOURS: Final = 8.0
 _LOOK_AGAIN: Final = 1.0
+_SAY_AGAIN: Final = 10.0
 
 
 def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser action is private
@@ -52,18 +54,19 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser a
     for name, text in (("places", "list the hosts"), ("who", "list who holds which host")):
         listing = verb(name, text, _places if name == "places" else _who, host=False)
         listing.add_argument("--json", action="store_true", help="a list of objects on standard output")
-    verb("show", "show all that is known of a host", _show)
-    taking = verb("acquire", "take a host for yourself", _acquire)
+    showing = verb("show", "show all that is known of a host", _show)
+    showing.add_argument("--json", action="store_true", help="an object on standard output")
+    taking = verb("acquire", "take a host for yourself, and for your own test runs", _acquire)
     taking.add_argument(
-        "--hours", type=float, default=_HOURS, help=f"give it back by itself after so long [{_HOURS:g}]"
+        "--hours", type=_positive, default=_HOURS, help=f"give it back by itself after so long [{_HOURS:g}]"
     )
-    giving = verb("release", "give a host back that you took", _release)
+    giving = verb("release", "give a host back that you took, or had reserved", _release)
     giving.add_argument("--kick", action="store_true", help="take it away from whoever holds it")
-    reserving = verb("reserve", "be the next who gets a host", _reserve)
-    reserving.add_argument("--hours", type=float, default=1.0, help="for so long from now [1]")
-    waiting = verb("wait", "wait until a host is free", _wait)
-    waiting.add_argument("--timeout", type=float, default=3600.0, metavar="SECONDS", help="[3600]")
-    checking = verb("check", "connect to a host and examine it; nothing is changed", _check)
+    reserving = verb("reserve", "be the next who gets a host: it is kept from all others", _reserve)
+    reserving.add_argument("--hours", type=_positive, default=1.0, help="for so long from now [1]")
+    waiting = verb("wait", "wait until you can get a host", _wait)
+    waiting.add_argument("--timeout", type=_positive, default=3600.0, metavar="SECONDS", help="[3600]")
+    checking = verb("check", "connect to a host, load its modules for faults, and examine it", _check)
     checking.add_argument("--json", action="store_true", help="an object on standard output")
     verb("repaired", "end the quarantine of a host", _repaired)
     verb("console", "show the console of a host", _console)
@@ -102,13 +105,17 @@ def _places(arguments: argparse.Namespace) -> int:
 
 def _who(arguments: argparse.Namespace) -> int:
     with _leases(arguments) as (lab, leases):
-        held = [record for record in leases.records() if record.owner]
+        wanted = [record for record in leases.records() if record.owner or record.reserved]
     if arguments.json:
-        print(json.dumps([_as_json(lab, record) for record in held], indent=1))
+        print(json.dumps([_as_json(lab, record) for record in wanted], indent=1))
         return 0
-    for record in held:
-        print(f"{record.host}: {record.owner} (lease {record.token})")
-    if not held:
+    for record in wanted:
+        if record.owner:
+            lent = f", lent by {record.lent_by}" if record.lent_by else ""
+            print(f"{record.host}: {record.owner} (lease {record.token}){lent}")
+        if record.reserved:
+            print(f"{record.host}: reserved for {record.reserved}")
+    if not wanted:
         print("nobody holds a host")
     return 0
 
@@ -117,13 +124,24 @@ def _show(arguments: argparse.Namespace) -> int:
     with _leases(arguments) as (lab, leases):
         host = lab.host(arguments.host)
         record = _record(leases, host.name)
-    for field in dataclasses.fields(host):
-        value = getattr(host, field.name)
-        shown = " ".join(value) if isinstance(value, tuple) else value or "-"
-        print(f"{field.name.replace('_', '-'):14} {shown}")
-    print(f"{'state':14} {_state(record)}")
-    if record.dirty:
-        print(f"{'dirty':14} {record.dirty}")
+    if arguments.json:
+        print(json.dumps(_as_json(lab, record), indent=1))
+        return 0
+    shown: dict[str, object] = {
+        field.name.replace("_", "-"): getattr(host, field.name) for field in dataclasses.fields(host)
+    }
+    shown |= {
+        "state": _state(record),
+        "lease": record.token,
+        "lent-by": record.lent_by,
+        "reserved-for": record.reserved,
+        "dirty": record.dirty,
+        "failures": record.failures,
+        "quarantine": record.quarantined,
+    }
+    for name, value in shown.items():
+        words = " ".join(value) if isinstance(value, tuple) else value
+        print(f"{name:14} {words if words or words == 0 else '-'}")
     return 0
 
 
@@ -139,8 +157,8 @@ def _check(arguments: argparse.Namespace) -> int:
 
     found = asyncio.run(look())
     if arguments.json:
-        facts = {**dataclasses.asdict(found), "has": sorted(found.has)}
-        print(json.dumps(facts, indent=1))
+        # JSON has no sets.
+        print(json.dumps(dataclasses.asdict(found), default=sorted, indent=1))
     else:
         has = ", ".join(sorted(found.has)) or "nothing"
         print(f"{host.name}: Linux {found.kernel}, {found.machine}; has {has}")
@@ -164,7 +182,11 @@ def _release(arguments: argparse.Namespace) -> int:
     with _leases(arguments) as (lab, leases):
         record = _record(leases, lab.host(arguments.host).name)
         if record.owner is None:
-            print(f"nobody holds {record.host}")
+            if Owner.person().is_as(record.reserved):
+                leases.reserve(record.host, ttl=0)
+                print(f"{record.host} is reserved for you no longer")
+            else:
+                print(f"nobody holds {record.host}")
             return 0
         if not arguments.kick and (record.owner.pid or not record.owner.is_as(Owner.person())):
             raise HeldError(
@@ -172,7 +194,16 @@ def _release(arguments: argparse.Namespace) -> int:
                 hint="--kick takes it away: their run ends as `error`, and nothing more is broken by it",
             )
         leases.release(record.host, record.token)
-    print(f"{arguments.host} is free")
+        after = _record(leases, record.host)
+        if (
+            after.owner
+            and after.owner == record.lent_by
+            and (arguments.kick or after.owner.is_as(Owner.person()))
+        ):
+            # Whoever takes it away means it: not that the lender has it again.
+            leases.release(after.host, after.token)
+            after = _record(leases, record.host)
+    print(f"{arguments.host} is {_state(after)}")
     return 0
 
 
@@ -185,28 +216,43 @@ def _reserve(arguments: argparse.Namespace) -> int:
 
 def _wait(arguments: argparse.Namespace) -> int:
     say = teller()
+    me = Owner.person()
     late = time.monotonic() + arguments.timeout
-    said = None
+    said, said_at = "", -math.inf
     with _leases(arguments) as (lab, leases):
-        lab.host(arguments.host)
-        while (record := _record(leases, arguments.host)).owner or record.quarantined:
+        name = lab.host(arguments.host).name
+        while True:
+            record = _record(leases, name)
             if record.quarantined:
                 raise HostError(
-                    f"{record.host} is in quarantine: {record.quarantined}", hint="seabus lab repaired"
+                    f"{name} is in quarantine: {record.quarantined}",
+                    hint=f"repair it, then: seabus lab repaired {name}",
                 )
-            if record.owner != said:
-                say(f"{record.host} is held by {record.owner}")
-                said = record.owner
+            if record.owner and not record.owner.pid and record.owner.is_as(me):
+                print(f"{name} is yours already")
+                return 0
+            if record.owner:
+                reason = f"held by {record.owner}"
+            elif record.reserved and not record.reserved.is_as(me):
+                reason = f"reserved for {record.reserved}"
+            else:
+                print(f"{name} is free")
+                return 0
             if time.monotonic() > late:
-                raise HeldError(f"{record.host} is still held by {record.owner}", hint="--timeout SECONDS")
+                raise HeldError(f"{name} is still {reason}", hint="--timeout SECONDS, or ask them")
+            if reason != said or time.monotonic() - said_at > _SAY_AGAIN:
+                say(f"{name} is {reason}; {late - time.monotonic():.0f} s left to wait")
+                said, said_at = reason, time.monotonic()
             time.sleep(_LOOK_AGAIN)  # keepers of leases tell nobody when one ends
-    print(f"{arguments.host} is free")
-    return 0
 
 
 def _repaired(arguments: argparse.Namespace) -> int:
     with _leases(arguments) as (lab, leases):
-        leases.repaired(lab.host(arguments.host).name)
+        record = _record(leases, lab.host(arguments.host).name)
+        if record.repaired() == record:
+            print(f"{arguments.host} has nothing to be repaired")
+            return 0
+        leases.repaired(arguments.host)
     print(f"{arguments.host} is looked at again when it is next used")
     return 0
 
@@ -226,7 +272,8 @@ def _ssh(arguments: argparse.Namespace) -> int:
     # OpenSSH's own client, for its terminal; the key it may trust is that of the lab file alone.
     name = host.address if host.port == 22 else f"[{host.address}]:{host.port}"
     words = ["ssh", "-p", str(host.port), "-o", "StrictHostKeyChecking=yes"]
-    words += ["-o", "UserKnownHostsFile=none", "-o", f"KnownHostsCommand=/bin/echo {name} {host.host_key}"]
+    words += ["-o", "UserKnownHostsFile=none", "-o", "GlobalKnownHostsFile=none"]
+    words += ["-o", f"KnownHostsCommand=/bin/echo {name} {host.host_key}"]
     if host.identity:
         words += ["-i", str(host.identity), "-o", "IdentitiesOnly=yes"]
     os.execvp("ssh", [*words, f"{host.user}@{host.address}", *arguments.command])
@@ -260,6 +307,13 @@ def _emulated_power(arguments: argparse.Namespace) -> int:
 # Inside
 
 
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return number
+
+
 def _lab(arguments: argparse.Namespace) -> Lab:
     if arguments.lab is None:
         raise UsageError("which lab?", hint=f"--lab FILE, or set {_FILE}; see docs/lab.md")
@@ -285,7 +339,8 @@ def _state(record: Record) -> str:
         return f"quarantine: {record.quarantined}"
     if record.owner:
         return f"held by {record.owner}"
-    return "free, to be rebooted first" if record.dirty else "free"
+    free = "free, to be rebooted first" if record.dirty else "free"
+    return f"{free}; reserved for {record.reserved}" if record.reserved else free
 
 
 def _as_json(lab: Lab, record: Record) -> dict[str, Any]:
@@ -298,6 +353,8 @@ def _as_json(lab: Lab, record: Record) -> dict[str, Any]:
         "capabilities": list(host.capabilities),
         "token": record.token,
         "owner": dataclasses.asdict(record.owner) if record.owner else None,
+        "lent_by": dataclasses.asdict(record.lent_by) if record.lent_by else None,
+        "reserved": dataclasses.asdict(record.reserved) if record.reserved else None,
         "dirty": record.dirty,
         "failures": record.failures,
         "quarantined": record.quarantined,

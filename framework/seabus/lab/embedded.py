@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -44,7 +45,9 @@ class EmbeddedLeases:
         now = self._clock()
         found = [self._read(host) for host in self._hosts]
         # Whoever is gone holds nothing, whatever the file says.
-        return [record if self._held(record, now) else record.released(record.token) for record in found]
+        return [
+            one.in_force(now, owner_gone=one.owner is not None and self._gone(one.owner)) for one in found
+        ]
 
     def acquire(self, host: str, *, ttl: float, owner: Owner | None = None) -> int:
         with self._changing(host) as change:
@@ -91,9 +94,6 @@ class EmbeddedLeases:
 
     # Inside
 
-    def _held(self, record: Record, now: float) -> bool:
-        return record.held(now, owner_gone=record.owner is not None and self._gone(record.owner))
-
     def _gone(self, owner: Owner) -> bool:
         return owner.gone
 
@@ -129,7 +129,7 @@ class EmbeddedLeases:
                 f"the record of lab host {host} is damaged: {error!r}",
                 hint=f"look at the host, then remove {path}",
             ) from error
-        return record if boot == _boot() else record.released(record.token)
+        return record if boot == _boot() else record.in_force(math.inf)
 
     def _write(self, record: Record) -> None:
         path = self._folder / f"{record.host}.json"

@@ -3,13 +3,20 @@
 
 Each host of the lab file is a place of the same name. That a place is acquired by one client alone is the
 coordinator's doing; what else is known of a host is kept in the place's tags ``seabus_…``, which labgrid
-shows and keeps over a restart.
+shows and keeps over a restart (:mod:`seabus.lab.labgrid_tags`).
 
-A coordinator that dies, and comes back with what it had saved a while ago, may have forgotten a lease: its
-holder takes the place again, if nobody else has.
+Each of us has a name of its own at the coordinator, and leaves it in a tag. So a place is taken from a dead
+holder by that holder's name, which only one of those who try can do; and tags which are not of whoever has
+the place are known for what they are: left over.
+
+A coordinator that dies comes back without knowing who had acquired what, and with tags of a while ago. A
+holder whom tags name holds on; so does one whom we saw before, if the coordinator's numbers went back. It
+takes the place again at its next sign of life. Where its connection was never cut, and its place is free
+all the same, somebody has taken it away.
 
 A client that dies leaves its place acquired. So a holder counts on in a tag, and who sees by its own clock
-that a count stands still knows that the holder is gone: no two computers need agree about the time.
+that a count stands still knows that the holder is gone: no two computers need agree about the time. What
+people take, or reserve, for hours ends by the coordinator's clock.
 """
 
 from __future__ import annotations
@@ -17,26 +24,42 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import json
+import math
 import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import grpc
 from labgrid.remote.client import ClientSession, ServerError
-from labgrid.remote.generated import labgrid_coordinator_pb2 as wire
-from labgrid.remote.generated.labgrid_coordinator_pb2_grpc import CoordinatorStub
 
 from seabus.errors import DeadlineError, HeldError, HostError, LeaseLostError
 from seabus.lab.inventory import Lab
+from seabus.lab.labgrid_client import Client, Place, Refused
+from seabus.lab.labgrid_tags import COUNT, SESSION, TTL, to_tags
 from seabus.lab.lease import Owner, Record
 from seabus.patience import ANSWER, deadline, scale
 
 _T = TypeVar("_T")
-_PREFIX: Final = "seabus_"
 _LOOK_AGAIN: Final = 0.5
 _HINT: Final = "is it running? see `coordinator` of the lab file"
+
+
+@dataclass(kw_only=True)
+class _Own:
+    """A lease of ours.
+
+    :param record: as we last wrote it.
+    :param confirmed: the connection over which we last saw that the place is ours.
+    :param ends: by our clock.
+    """
+
+    record: Record
+    confirmed: ClientSession
+    ends: float
+    ttl: float
+    count: int = 0
 
 
 class LabgridLeases:
@@ -45,41 +68,36 @@ class LabgridLeases:
     def __init__(self, lab: Lab) -> None:
         self._hosts = list(lab.hosts)
         self._address = lab.coordinator
+        self._me = Owner.me()
+        #: Host to (whose, count, when it was first seen) of other holders.
+        self._seen: dict[str, tuple[tuple[str, int, str], float]] = {}
+        self._own: dict[str, _Own] = {}
+        self._turn = threading.Lock()
         self._loop = asyncio.new_event_loop()
+        self._client = Client(lab.coordinator, self._loop, self._me)
         self._thread = threading.Thread(target=self._loop.run_forever, name="labgrid", daemon=True)
         self._thread.start()
-        self._session: ClientSession | None = None
-        self._turn = threading.Lock()
-        self._me = Owner.me()
-        #: Host to (token, count, when it was first seen) of other holders.
-        self._seen: dict[str, tuple[int, int, float]] = {}
-        #: Host to the end of our own lease, by our clock.
-        self._ends: dict[str, float] = {}
-        self._counts: dict[str, int] = {}
-        #: Host to our own lease, as we last wrote it.
-        self._own: dict[str, Record] = {}
         try:
-            self._ask(self._connected())
+            self._ask(self._client.connected())
         except BaseException:
             self.close()
             raise
 
     def records(self) -> list[Record]:
-        return self._ask(self._records())
+        async def work() -> list[Record]:
+            return [await self._tidied(await self._client.look(host)) for host in self._hosts]
+
+        return self._ask(work())
 
     def acquire(self, host: str, *, ttl: float, owner: Owner | None = None) -> int:
         return self._ask(self._acquire(host, ttl, owner or self._me))
 
     def reserve(self, host: str, *, ttl: float) -> None:
-        """A reservation of labgrid's; it ends by itself when nobody polls it for a minute."""
-        del ttl
-
         async def work() -> None:
-            session = await self._connected()
-            wanted = wire.Reservation.Filter(filter={"name": host})
-            await session.stub.CreateReservation(
-                wire.CreateReservationRequest(filters={"main": wanted}, prio=0.0)
-            )
+            place = await self._client.look(host)
+            now = await self._client.now(host)
+            before = place.record.in_force(now)
+            await self._client.write(place, _changes(before, before.reserved_for(Owner.person(), now, ttl)))
 
         self._ask(work())
 
@@ -87,9 +105,7 @@ class LabgridLeases:
         return self._change(host, token, lambda record: record)
 
     def renew(self, host: str, token: int, *, ttl: float) -> None:
-        self._counts[host] = self._counts.get(host, 0) + 1
-        self._change(host, token, lambda record: record, count=self._counts[host])
-        self._ends[host] = time.monotonic() + ttl
+        self._change(host, token, lambda record: record, ttl=ttl)
 
     def soil(self, host: str, token: int, why: str, *, kernel: str, tainted: int) -> None:
         self._change(host, token, lambda one: one.soiled(token, 0, why, kernel=kernel, tainted=tainted))
@@ -105,152 +121,205 @@ class LabgridLeases:
 
     def repaired(self, host: str) -> None:
         async def work() -> None:
-            record = await self._record(host)
-            await self._keep(record, record.repaired())
+            place = await self._client.look(host)
+            await self._client.write(place, _changes(place.record, place.record.repaired()))
 
         self._ask(work())
 
     def close(self) -> None:
         """Hang up; leases that are not released stay, and run out."""
-        session, self._session = self._session, None
-        if session is not None:
-            asyncio.run_coroutine_threadsafe(_end(session), self._loop).result(ANSWER * scale())
+        asyncio.run_coroutine_threadsafe(self._client.close(), self._loop).result(ANSWER * scale())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
-    # Inside: in the loop's thread
+    # Inside: in the loop's thread; what the coordinator knows
 
-    async def _connected(self) -> ClientSession:
-        """The session; a coordinator that was restarted is connected to again."""
-        if self._session is not None and not self._session.stopping.is_set():
-            return self._session
-        if self._session is not None:
-            await _end(self._session)
-            self._session = None
-        session = ClientSession(self._address, self._loop)
-        # A channel with a connection of its own: the coordinator knows its clients by their connections.
-        await session.channel.close()
-        session.channel = grpc.aio.insecure_channel(
-            self._address,
-            options=[("grpc.use_local_subchannel_pool", 1), ("grpc.keepalive_time_ms", 7500)],
-        )
-        session.stub = CoordinatorStub(session.channel)
-        try:
-            async with deadline(ANSWER, f"the labgrid coordinator {self._address}"):
-                await session.start()
-        except BaseException:
-            await _end(session)
-            raise
-        self._session = session
-        return session
+    async def _record(self, place: Place) -> Record:
+        """What is in force: whoever is gone holds nothing, whatever the coordinator says."""
+        record = place.record
+        timed = (record.expires, record.lent_until, record.reserved_until)
+        now = await self._client.now(record.host) if any(0 < one < math.inf for one in timed) else 0.0
+        return record.in_force(now, owner_gone=self._gone(place))
 
-    async def _place(self, host: str) -> Any:  # noqa: ANN401 - labgrid has no types
-        session = await self._connected()
-        if not await session.sync_with_coordinator():
-            session = await self._connected()
-        if host not in session.places:
-            raise HostError(
-                f"the coordinator {self._address} has no place {host}",
-                hint=f"labgrid-client -p {host} create, or correct the lab file",
-            )
-        return session.places[host]
+    async def _tidied(self, place: Place) -> Record:
+        """What is in force, also for who comes after us, and has not seen a count stand still."""
+        record = await self._record(place)
+        if self._gone(place):
+            await self._ended(place)
+        return record
 
-    async def _record(self, host: str) -> Record:
-        place = await self._place(host)
-        return _from_tags(host, place.tags, acquired=place.acquired or "")
+    def _gone(self, place: Place) -> bool:
+        """Whether a holder has ended, or not counted on for as long as it may, as seen from here."""
+        owner, host = place.record.owner, place.record.host
+        if owner is None or not place.counting:
+            return False
+        if place.known and owner.gone:
+            return True
+        whose = (place.acquired or place.session, place.record.token, place.count)
+        seen = self._seen.get(host)
+        if seen is None or seen[0] != whose:
+            self._seen[host] = (whose, _clock())
+            return False
+        return _clock() - seen[1] > place.silence
 
-    async def _records(self) -> list[Record]:
-        found = [await self._record(host) for host in self._hosts]
-        # Whoever is gone holds nothing, whatever the coordinator says.
-        return [one.released(one.token) if one.owner and one.owner.gone else one for one in found]
+    # Inside: in the loop's thread; changes
 
     async def _acquire(self, host: str, ttl: float, me: Owner) -> int:
-        record = await self._record(host)
-        gone = record.owner is not None and (record.owner.gone or self._stands_still(record, ttl))
-        # Refuses, with the reason, what must not be taken; labgrid decides about the rest.
-        record.acquired(me, 0, 1, owner_gone=gone)
-        session = await self._connected()
-        if record.owner is not None:
-            place = await self._place(host)
-            await session.stub.ReleasePlace(
-                wire.ReleasePlaceRequest(placename=host, fromuser=place.acquired or "")
+        place = await self._client.look(host)
+        in_force = await self._record(place)
+        if place.acquired and not place.known and in_force.owner is not None:
+            # With labgrid's own client, or by one of us who is about to write its tags.
+            raise HeldError(
+                f"lab host {host} is held by {in_force.owner}",
+                hint=f"if that is you: labgrid-client -p {host} release, then seabus lab acquire {host}",
             )
+        now = await self._client.now(host) if me.pid == 0 else 0.0
+        # Refuses, with the reason, what must not be taken; labgrid decides about the rest.
+        in_force.acquired(me, now, ttl)
+        # By that holder's name: of all who see that it is gone, one ends its lease, and no other.
+        await self._client.end(place)
+        if place.reservation and me.is_as(place.record.reserved):
+            await self._client.cancel(place.reservation)
         try:
-            await session.stub.AcquirePlace(wire.AcquirePlaceRequest(placename=host))
-        except grpc.aio.AioRpcError as error:
-            raise HeldError(f"lab host {host} is held: {error.details()}", hint="seabus lab who") from error
-        # Ours alone from here on: nobody else writes the tags, so the number cannot be given out twice.
-        record = await self._record(host)
-        taken = dataclasses.replace(record, token=record.token + 1, owner=me, expires=1.0)
-        self._counts[host] = 0
-        await self._keep(record, taken, count=0)
-        self._ends[host] = time.monotonic() + ttl
+            await self._client.take(host)
+        except Refused as reason:
+            raise HeldError(f"lab host {host} is held: {reason}", hint="seabus lab who") from reason
+        try:
+            return await self._enter(in_force, now, ttl, me)
+        except BaseException:
+            self._own.pop(host, None)
+            place = await self._client.look(host)
+            if self._client.name in (place.acquired, place.session):
+                await self._let_go(place)
+            raise
+
+    async def _enter(self, in_force: Record, now: float, ttl: float, me: Owner) -> int:
+        """Note that the place is ours. It is, so nobody else gives out the number."""
+        host = in_force.host
+        place = await self._client.look(host)
+        before = dataclasses.replace(
+            place.record,
+            owner=in_force.owner,
+            expires=in_force.expires,
+            reserved=in_force.reserved,
+            reserved_until=in_force.reserved_until,
+        )
+        taken = before.acquired(me, now, ttl)
+        if me.pid:
+            taken = dataclasses.replace(taken, expires=math.inf)
+        session = await self._client.connected()
+        own = _Own(record=taken, confirmed=session, ends=_clock() + ttl, ttl=ttl)
+        self._own[host] = own
+        await self._client.write(place, self._tags(own))
+        again = await self._client.look(host)
+        if again.acquired != self._client.name or again.record.token != taken.token:
+            raise HeldError(f"lab host {host} was taken away at once", hint="seabus lab who")
         return taken.token
 
-    def _stands_still(self, record: Record, ttl: float) -> bool:
-        """Whether a holder has not counted on for the time of a lease, as seen from here."""
-        if record.owner is None or record.owner.pid == 0:
-            return False  # nobody counts there
-        seen = self._seen.get(record.host)
-        count = int(record.expires)
-        now = time.monotonic()
-        if seen is None or seen[:2] != (record.token, count):
-            self._seen[record.host] = (record.token, count, now)
-            return False
-        return now - seen[2] > ttl
+    def _tags(self, own: _Own) -> dict[str, str]:
+        return {
+            **to_tags(own.record),
+            SESSION: self._client.name,
+            COUNT: str(own.count),
+            TTL: f"{own.ttl:g}",
+        }
 
-    async def _checked(self, host: str, token: int) -> Record:
-        record = await self._record(host)
+    async def _checked(self, host: str, token: int) -> Place:
         own = self._own.get(host)
-        if own and own.token == token and record.owner is None and record.token <= token:
-            record = await self._asserted(own)
-        record.must_be(token, -1)
-        if time.monotonic() > self._ends.get(host, 0):
+        place = await self._client.look(host)
+        session = await self._client.connected()
+        if own is None or own.record.token != token:
+            raise _lost(place, token)
+        if (
+            not place.acquired
+            and (place.session, place.record.token) == (self._client.name, token)
+            and own.confirmed is not session
+        ):
+            place = await self._asserted(own, place)
+        if place.acquired != self._client.name or place.record.token > token:
+            raise _lost(place, token)
+        if place.session != self._client.name or place.record.token != token:
+            # Somebody who had lost the place without noticing was late to clear up.
+            ours = own.record
+            record = dataclasses.replace(
+                place.record,
+                token=token,
+                owner=ours.owner,
+                expires=ours.expires,
+                lent_by=ours.lent_by,
+                lent_until=ours.lent_until,
+            )
+            await self._client.write(place, {**self._tags(own), **to_tags(record)})
+            place = await self._client.look(host)
+        own.confirmed = session
+        if _clock() > own.ends:
             raise LeaseLostError(
                 f"the lease {token} of lab host {host} ran out", hint="was this computer asleep? run again"
             )
-        return record
+        return place
 
-    async def _asserted(self, own: Record) -> Record:
+    async def _asserted(self, own: _Own, place: Place) -> Place:
         """Our lease, taken again from a coordinator that has forgotten it."""
-        session = await self._connected()
-        with contextlib.suppress(grpc.aio.AioRpcError):  # somebody was faster: then it is theirs
-            await session.stub.AcquirePlace(wire.AcquirePlaceRequest(placename=own.host))
-            await self._keep(own, own, count=self._counts.get(own.host, 0))
-        return await self._record(own.host)
+        host = own.record.host
+        with contextlib.suppress(Refused):  # somebody was faster: then it is theirs
+            await self._client.take(host)
+            await self._client.write(place, self._tags(own))
+        return await self._client.look(host)
 
     async def _release(self, host: str, token: int) -> None:
-        record = await self._record(host)
+        own = self._own.get(host)
+        if own is not None and own.record.token == token:
+            del self._own[host]
+            mine = True
+        else:
+            mine = False
+        place = await self._client.look(host)
+        record = place.record
         if record.token != token or record.owner is None:
             return
-        session = await self._connected()
-        self._own.pop(host, None)
-        await self._keep(record, record.released(token))
-        place = await self._place(host)
-        if place.acquired:
-            await session.stub.ReleasePlace(wire.ReleasePlaceRequest(placename=host, fromuser=place.acquired))
+        if mine and place.acquired not in ("", self._client.name):
+            return
+        await self._ended(place)
 
-    async def _keep(self, before: Record, after: Record, *, count: int | None = None) -> None:
-        session = await self._connected()
-        tags = _to_tags(after)
-        if count is not None:
-            tags[f"{_PREFIX}count"] = str(count)
-        if before.host in self._own or (after.owner is not None and after.owner != before.owner):
-            self._own[before.host] = after
-        await session.stub.SetPlaceTags(wire.SetPlaceTagsRequest(placename=before.host, tags=tags))
-        await session.sync_with_coordinator()
+    async def _ended(self, place: Place) -> None:
+        """A lease, for everybody: nobody's from here on, or whose it was before."""
+        after = place.record.released(place.record.token)
+        if after.owner is None:
+            await self._let_go(place)
+            return
+        # Under a name that nobody has who takes and gives places.
+        name = self._client.new_name()
+        with contextlib.suppress(Refused):  # labgrid's own client was faster
+            await self._client.hand_over(place, name)
+            await self._client.write(place, {**to_tags(after), SESSION: name, COUNT: "", TTL: ""})
+
+    async def _let_go(self, place: Place) -> None:
+        """Nobody's from here on; if it is somebody else's by now, it stays theirs."""
+        host = place.record.host
+        await self._client.end(place)
+        left = await self._client.look(host)
+        if not left.acquired and left.session == place.session:
+            after = dataclasses.replace(left.record, owner=None, expires=0.0, lent_by=None, lent_until=0.0)
+            await self._client.write(left, {**to_tags(after), SESSION: "", COUNT: "", TTL: ""})
 
     # Inside: in the caller's thread
 
     def _change(
-        self, host: str, token: int, change: Callable[[Record], Record], *, count: int | None = None
+        self, host: str, token: int, change: Callable[[Record], Record], *, ttl: float | None = None
     ) -> Record:
         async def work() -> Record:
-            before = await self._checked(host, token)
-            after = change(before)
-            if after != before or count is not None:
-                await self._keep(before, after, count=count)
+            place = await self._checked(host, token)
+            after = change(place.record)
+            own = self._own[host]
+            tags = to_tags(after)
+            if ttl is not None:
+                own.ttl, own.count = ttl, own.count + 1
+                tags = self._tags(dataclasses.replace(own, record=after))
+            await self._client.write(place, tags)
+            own.record = after
+            if ttl is not None:
+                own.ends = _clock() + ttl
             return after
 
         # A coordinator that is being started again is waited for, as long as the lease would last.
@@ -260,7 +329,8 @@ class LabgridLeases:
             except LeaseLostError:
                 raise
             except HostError:
-                if time.monotonic() > self._ends.get(host, 0):
+                own = self._own.get(host)
+                if own is None or _clock() > own.ends:
                     raise
                 time.sleep(_LOOK_AGAIN)
 
@@ -277,48 +347,29 @@ class LabgridLeases:
                     f"the labgrid coordinator {self._address}: {error.details()}",
                     hint=_HINT,
                 ) from error
-            except (DeadlineError, ServerError) as error:
+            except ServerError as error:
                 raise HostError(
-                    str(error), hint="is it running? see `coordinator` of the lab file"
+                    f"the labgrid coordinator {self._address}: {' '.join(error.args)}", hint=_HINT
                 ) from error
+            except DeadlineError as error:
+                raise HostError(str(error), hint=_HINT) from error
 
 
-async def _end(session: ClientSession) -> None:
-    await session.stop()
-    await session.close()
+def _clock() -> float:
+    """In s; it goes on while the computer sleeps, as those of others do."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def _to_tags(record: Record) -> dict[str, str]:
-    """An empty value takes a tag away."""
-    return {
-        f"{_PREFIX}token": str(record.token),
-        f"{_PREFIX}owner": json.dumps(dataclasses.asdict(record.owner)) if record.owner else "",
-        f"{_PREFIX}dirty": record.dirty,
-        f"{_PREFIX}kernel": record.kernel,
-        f"{_PREFIX}tainted": str(record.tainted or ""),
-        f"{_PREFIX}failures": str(record.failures or ""),
-        f"{_PREFIX}quarantined": record.quarantined,
-    }
+def _changes(before: Record, after: Record) -> dict[str, str]:
+    """The tags in which a record differs from what it was."""
+    old = to_tags(before)
+    return {name: text for name, text in to_tags(after).items() if text != old[name]}
 
 
-def _from_tags(host: str, tags: Mapping[str, str], *, acquired: str) -> Record:
-    """``expires`` is the holder's count here, and 1 more: never 0, as long as somebody has the place."""
-    found = {name.removeprefix(_PREFIX): text for name, text in tags.items() if name.startswith(_PREFIX)}
-    owner: Owner | None = None
-    if acquired:
-        computer, _, user = acquired.partition("/")
-        # Somebody who uses labgrid without us has no tag: known by name, and never taken for dead.
-        owner = Owner(user=user, computer=computer or "?", pid=0, started=0.0)
-        if said := found.get("owner"):
-            owner = Owner(**json.loads(said))
-    return Record(
-        host=host,
-        token=int(found.get("token") or 0),
-        owner=owner,
-        expires=1.0 + int(found.get("count") or 0) if owner else 0.0,
-        dirty=found.get("dirty", ""),
-        kernel=found.get("kernel", ""),
-        tainted=int(found.get("tainted") or 0),
-        failures=int(found.get("failures") or 0),
-        quarantined=found.get("quarantined", ""),
+def _lost(place: Place, token: int) -> LeaseLostError:
+    record = place.record
+    now_it_is = f"{record.owner} has it" if place.acquired else "nobody has it"
+    return LeaseLostError(
+        f"the lease {token} of lab host {record.host} is over: {now_it_is} (lease {record.token})",
+        hint="nothing was broken; run again",
     )

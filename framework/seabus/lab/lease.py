@@ -97,6 +97,8 @@ class Record:
     :param kernel: that it ran, and ``tainted`` what its kernel had said of itself, before it became dirty.
     :param failures: attempts in a row to bring it back that failed.
     :param quarantined: why it was put aside; empty: it was not.
+    :param lent_by: the person who has it, while a process of theirs has it; theirs again until ``lent_until``
+        when that is done.
     """
 
     host: str
@@ -110,6 +112,8 @@ class Record:
     tainted: int = 0
     failures: int = 0
     quarantined: str = ""
+    lent_by: Owner | None = None
+    lent_until: float = 0.0
 
     def held(self, now: float, *, owner_gone: bool = False) -> bool:
         """Whether somebody has it."""
@@ -127,19 +131,42 @@ class Record:
                 f"lab host {self.host} is in quarantine: {self.quarantined}",
                 hint=f"repair it, then: seabus lab repaired {self.host}",
             )
-        if self.held(now, owner_gone=owner_gone):
+        before = self.in_force(now, owner_gone=owner_gone)
+        # What a person has taken for themselves is for their own runs, too.
+        lender = before.owner if owner.pid and owner.is_as(before.owner) else None
+        if lender is not None and lender.pid:
+            lender = None
+        if before.owner is not None and lender is None:
             raise HeldError(
-                f"lab host {self.host} is held by {self.owner}",
+                f"lab host {self.host} is held by {before.owner}",
                 hint=f"seabus lab wait {self.host}, or ask them",
             )
-        if self.is_reserved(now) and not owner.is_as(self.reserved):
+        if lender is None and before.reserved is not None and not owner.is_as(before.reserved):
             raise HeldError(
-                f"lab host {self.host} is reserved for {self.reserved}",
+                f"lab host {self.host} is reserved for {before.reserved}",
                 hint=f"seabus lab wait {self.host}, or ask them",
             )
         return dataclasses.replace(
-            self, token=self.token + 1, owner=owner, expires=now + ttl, reserved=None, reserved_until=0.0
+            before,
+            token=before.token + 1,
+            owner=owner,
+            expires=now + ttl,
+            reserved=before.reserved if lender else None,
+            reserved_until=before.reserved_until if lender else 0.0,
+            lent_by=lender,
+            lent_until=before.expires if lender else 0.0,
         )
+
+    def in_force(self, now: float, *, owner_gone: bool = False) -> Record:
+        """It, without what has ended: a lease, what it was lent from, a reservation."""
+        found = self
+        if found.owner is not None and not found.held(now, owner_gone=owner_gone):
+            found = found.released(found.token)
+            if found.owner is not None and not found.held(now):
+                found = found.released(found.token)
+        if found.reserved is not None and not found.is_reserved(now):
+            found = dataclasses.replace(found, reserved=None, reserved_until=0.0)
+        return found
 
     def is_reserved(self, now: float) -> bool:
         """Whether somebody is next."""
@@ -214,9 +241,18 @@ class Record:
         )
 
     def released(self, token: int) -> Record:
-        """It, free; a lease that is over already is nobody's business."""
+        """It, free, or whose it was before; a lease that is over already is nobody's business."""
         if self.token != token:
             return self
+        if self.lent_by is not None:
+            return dataclasses.replace(
+                self,
+                token=token + 1,  # a second release by whoever borrowed it is none of the lender's
+                owner=self.lent_by,
+                expires=self.lent_until,
+                lent_by=None,
+                lent_until=0.0,
+            )
         return dataclasses.replace(self, owner=None, expires=0.0)
 
     def repaired(self) -> Record:
@@ -235,7 +271,7 @@ class Record:
 
         :raises TypeError: it is not a record.
         """
-        people = {name: found.get(name) for name in ("owner", "reserved")}
+        people = {name: found.get(name) for name in ("owner", "reserved", "lent_by")}
         return cls(**{**found, **{name: Owner(**one) if one else None for name, one in people.items()}})
 
 
@@ -246,7 +282,7 @@ class Leases(Protocol):
         """One for each host of the lab, in the lab file's order."""
 
     def acquire(self, host: str, *, ttl: float, owner: Owner | None = None) -> int:
-        """Take a host; the lease's token.
+        """Take a host; the lease's token. What a person holds is lent to a process of theirs.
 
         :param owner: by itself this process.
 

@@ -51,7 +51,12 @@ OTHERS: Final[dict[type[Exception], tuple[Exception, str, int]]] = {
     ),
 }
 #: Needs what only some installations have; none defines an error.
-_EXTRAS: Final = ("seabus.tui", "seabus.interactive", "seabus.lab.labgrid_places")
+_EXTRAS: Final = (
+    "seabus.tui",
+    "seabus.interactive",
+    "seabus.lab.labgrid_places",
+    "seabus.lab.labgrid_client",
+)
 
 
 def _all(kind: type[SeabusError] = SeabusError) -> Iterator[type[SeabusError]]:
