@@ -91,13 +91,20 @@ class Bench:
 
     @contextlib.contextmanager
     def session(
-        self, config: WorldConfig, needs: Sequence[str], *, artefacts: Path, injecting: bool = True
+        self,
+        config: WorldConfig,
+        needs: Sequence[str],
+        *,
+        artefacts: Path,
+        injecting: bool = True,
+        movable: bool = True,
     ) -> Iterator[Session]:
         """A session on a host that has what is needed.
 
         A host that fails before anything was broken on it is left, and another one tried, once; then
         :attr:`moved` says so.
 
+        :param movable: False if the test was moved before.
         :raises CapabilityError: no host of the lab has what is needed, or a host would have to be another.
         :raises BootError: the guest does not come up, on a host that is well.
         :raises DeadlineError: others held all hosts for too long.
@@ -113,8 +120,8 @@ class Bench:
                 # What a machine refused may be the host's fault even if that answers (a full disk), so that
                 # another one is tried; but a guest that does not boot is no other guest there.
                 unclear = isinstance(error, MachineError) and not isinstance(error, BootError)
-                self.moved = self.move_from(tenancy.host.name, error, unclear=unclear)
-                if self.moved is None:
+                self.moved = self.move_from(tenancy.host.name, error, unclear=unclear and movable)
+                if self.moved is None or not movable:
                     raise
                 tenancy = self._settle(config, wanted)
                 session = stack.enter_context(self._opened(tenancy, config, artefacts, injecting))

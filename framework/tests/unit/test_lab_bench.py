@@ -201,7 +201,10 @@ def test_workers_begin_at_different_hosts(make: Make) -> None:
 
 
 def test_what_only_a_guest_has_is_not_asked_of_hosts(make: Make) -> None:
-    assert play(make(a={}).bench(), "guest-apei") == "a"
+    lab = make(a={})
+    with contextlib.suppress(CapabilityError):  # which would be a skip here
+        play(lab.bench(), "guest-apei")
+    assert lab.did == ["take a"]
 
 
 @pytest.mark.parametrize(
