@@ -29,10 +29,14 @@ from seabus.errors import (
     SeabusError,
     UsageError,
 )
+from seabus.lab import inventory
 from seabus.lab.bench import Bench, Move
+from seabus.lab.emulated import EmulatedHost, EmulatedLab
 from seabus.lab.health import Health
 from seabus.lab.inventory import Lab, LabHost
+from seabus.lab.keys import new_key_pair
 from seabus.machine.config import WorldConfig
+from seabus.session import life
 
 GOOD = Health(
     boot_id="one",
@@ -244,6 +248,27 @@ def test_what_no_lab_host_can_do_is_refused_before_one_is_taken(make: Make, conf
     with pytest.raises(CapabilityError, match="lab host"):
         play(lab.bench(), config=config)
     assert lab.did == []
+
+
+def test_what_a_test_cannot_do_there_is_a_missing_capability() -> None:
+    stage: Any = SimpleNamespace(world=object())
+    with pytest.raises(CapabilityError, match="not started anew"):
+        asyncio.run(life.restart(stage))
+
+
+def test_two_labs_of_emulators_share_no_leases(tmp_path: Path) -> None:
+    """Whatever their folders are called, and even if one takes the other's place."""
+    nothing: Any = None
+    names = set()
+    for folder in ("one/lab", "two/lab", "two/lab"):
+        lab = EmulatedLab(tmp_path / folder, nothing, nothing, new_key_pair(), print)
+        lab.hosts["h"] = EmulatedHost("h", tmp_path, 1, new_key_pair())
+        file = tmp_path / "lab.toml"
+        file.write_text(lab.lab_file())
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / "id_lab").touch()
+        names.add(inventory.load(file).name)
+    assert len(names) == 3
 
 
 # Waiting
