@@ -35,6 +35,7 @@ from seabus.lab.emulated import EmulatedHost, EmulatedLab
 from seabus.lab.health import Health
 from seabus.lab.inventory import Lab, LabHost
 from seabus.lab.keys import new_key_pair
+from seabus.lab.world import can_break_memory
 from seabus.machine.config import WorldConfig
 from seabus.session import life
 
@@ -269,6 +270,27 @@ def test_two_labs_of_emulators_share_no_leases(tmp_path: Path) -> None:
         (tmp_path / folder / "id_lab").touch()
         names.add(inventory.load(file).name)
     assert len(names) == 3
+
+
+@pytest.mark.parametrize(
+    ("faults", "has", "types", "able"),
+    [
+        (("einj",), {"einj"}, "0x00000008\tMemory Correctable\n0x00000010\tMemory Uncorrectable", True),
+        (("einj",), {"einj"}, "0x00000001\tProcessor Correctable\n0x00000008\tMemory Correctable", False),
+        (("einj",), set(), "0x00000010\tMemory Uncorrectable", False),
+        ((), {"einj"}, "0x00000010\tMemory Uncorrectable", False),
+    ],
+)
+def test_firmware_that_cannot_break_memory_is_not_asked(
+    faults: tuple[str, ...], has: set[str], types: str, able: bool
+) -> None:
+    class Files:
+        async def run(self, *argv: str) -> CommandResult:
+            return CommandResult(argv=argv, exit=0, signal=None, stdout=types.encode(), stderr=b"")
+
+    tenancy: Any = SimpleNamespace(host=SimpleNamespace(faults=faults), health=SimpleNamespace(has=has))
+    commands: Any = Files()
+    assert asyncio.run(can_break_memory(tenancy, commands)) is able
 
 
 # Waiting
