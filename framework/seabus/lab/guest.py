@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from seabus.errors import MachineError
 from seabus.guest import vmm
 from seabus.images.store import Say
 from seabus.machine import ports
@@ -27,6 +30,8 @@ _CAPABILITIES: Final[dict[str, object]] = {"capabilities": [{"capability": "even
 _VMM_SECONDS: Final = 120.0
 #: Bytes a second: a stopped guest has nothing to be polite to.
 _BANDWIDTH: Final = 10 << 30
+#: Linux init/version.c, linux_banner.
+_RELEASE: Final = re.compile(rb"Linux version (\d[!-~]*) \(")
 
 
 async def bring_up(stack: contextlib.AsyncExitStack, world: LabWorld, *, say: Say) -> dict[str, Any]:
@@ -49,6 +54,8 @@ async def bring_up(stack: contextlib.AsyncExitStack, world: LabWorld, *, say: Sa
         return await bring.hello_of(world.l2)
 
     hello = await boot.finish_l2(world, answer(), say=say)
+    if world.config.l2_kernel is not None:
+        await asyncio.to_thread(must_run, world.config.l2_kernel, str(hello["kernel"]))
     await tracing.set_up("L2", world.l2)
     await world.l2_qmp.execute("stop")
     await world.l2_qmp.execute("migrate-set-parameters", {"max-bandwidth": _BANDWIDTH})
@@ -56,6 +63,20 @@ async def bring_up(stack: contextlib.AsyncExitStack, world: LabWorld, *, say: Sa
     await world.l2_qmp.execute("cont")
     tenancy.frozen[world.config] = hello
     return hello
+
+
+def must_run(kernel: Path, release: str) -> None:
+    """That the kernel that answers is the one that was asked for, as far as its file can be read.
+
+    :param release: what ``uname -r`` says in the guest.
+    :raises MachineError: it is another one.
+    """
+    # A compressed one says nothing.
+    if (found := _RELEASE.search(kernel.read_bytes())) and found[1].decode() != release:
+        raise MachineError(
+            f"the guest runs Linux {release}, and not {found[1].decode()} of {kernel}",
+            hint="report it: a test has nearly been run on the wrong kernel",
+        )
 
 
 async def _start(world: LabWorld, *, frozen: bool) -> None:

@@ -29,7 +29,7 @@ from seabus.errors import (
     SeabusError,
     UsageError,
 )
-from seabus.lab import inventory
+from seabus.lab import guest, inventory
 from seabus.lab.bench import Bench, Move
 from seabus.lab.emulated import EmulatedHost, EmulatedLab
 from seabus.lab.health import Health
@@ -291,6 +291,16 @@ def test_firmware_that_cannot_break_memory_is_not_asked(
     tenancy: Any = SimpleNamespace(host=SimpleNamespace(faults=faults), health=SimpleNamespace(has=has))
     commands: Any = Files()
     assert asyncio.run(can_break_memory(tenancy, commands)) is able
+
+
+def test_a_guest_must_run_the_kernel_that_was_asked_for(tmp_path: Path) -> None:
+    image = tmp_path / "Image"
+    image.write_bytes(b"MZ\0\0Linux version 6.12.1-mine (gcc) #1\0Linux version %s (%s)\0")
+    guest.must_run(image, "6.12.1-mine")
+    with pytest.raises(MachineError, match=r"runs Linux 7.3.4\+deb13-arm64, and not 6.12.1-mine of"):
+        guest.must_run(image, "7.3.4+deb13-arm64")
+    image.write_bytes(b"zimg, compressed")
+    guest.must_run(image, "7.3.4+deb13-arm64")
 
 
 # Waiting
