@@ -279,6 +279,7 @@ def test_two_labs_of_emulators_share_no_leases(tmp_path: Path) -> None:
         (("einj",), {"einj"}, "0x00000001\tProcessor Correctable\n0x00000008\tMemory Correctable", False),
         (("einj",), set(), "0x00000010\tMemory Uncorrectable", False),
         ((), {"einj"}, "0x00000010\tMemory Uncorrectable", False),
+        (("einj",), {"einj"}, "", False),
     ],
 )
 def test_firmware_that_cannot_break_memory_is_not_asked(
@@ -286,7 +287,9 @@ def test_firmware_that_cannot_break_memory_is_not_asked(
 ) -> None:
     class Files:
         async def run(self, *argv: str) -> CommandResult:
-            return CommandResult(argv=argv, exit=0, signal=None, stdout=types.encode(), stderr=b"")
+            return CommandResult(
+                argv=argv, exit=0 if types else 1, signal=None, stdout=types.encode(), stderr=b""
+            )
 
     tenancy: Any = SimpleNamespace(host=SimpleNamespace(faults=faults), health=SimpleNamespace(has=has))
     commands: Any = Files()
