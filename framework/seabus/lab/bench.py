@@ -23,6 +23,7 @@ from seabus.errors import (
     CapabilityError,
     ChannelError,
     DeadlineError,
+    DiskError,
     HeldError,
     HostError,
     LeaseLostError,
@@ -148,7 +149,7 @@ class Bench:
         wrong = asyncio.run(_what_is_wrong(tenancy))
         # Somebody did not answer, though the host does: a reboot is not called for, but another try is.
         silent = isinstance(error, ChannelError | DeadlineError) and not isinstance(error, AgentError)
-        if not (wrong or silent or unclear or type(error) is HostError):
+        if not (wrong or silent or unclear or type(error) in (HostError, DiskError)):
             return None
         why = f"{wrong}: {error}" if wrong else str(error)
         self.leave(why if wrong else "")

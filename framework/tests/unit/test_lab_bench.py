@@ -20,6 +20,7 @@ from seabus.errors import (
     CapabilityError,
     ChannelError,
     DeadlineError,
+    DiskError,
     HeldError,
     HostError,
     ImageError,
@@ -86,17 +87,21 @@ class Host:
     silent: bool = False
     exit: int = 0
     asked: int = 0
+    lost: bool = False
 
 
 class Tenancy:
     def __init__(self, host: Host, described: LabHost, lab: FakeLab) -> None:
         self.host = described
         self.token = 7
-        self.lost: SeabusError | None = None
         self.health = host.health
         self.ssh = Ssh(host)
         self.state = host
         self._lab = lab
+
+    @property
+    def lost(self) -> bool:
+        return self.state.lost
 
     async def give_back(self, why: str = "") -> None:
         self._lab.did.append(f"{'reboot' if why else 'give back'} {self.host.name}")
@@ -414,6 +419,7 @@ def test_a_host_that_is_not_what_it_was_is_rebooted(make: Make, happens: Callabl
         MachineError("`mkdir` ended with status 1"),
         DeadlineError("waited 15 s for L2's agent"),
         HostError("l2-Image on lab host a is not what was sent"),
+        DiskError("lab host a has no room"),
     ],
 )
 def test_a_host_that_is_well_is_left_as_it_is(make: Make, error: SeabusError) -> None:
@@ -509,9 +515,9 @@ def test_a_host_that_is_not_ours_any_more_is_not_touched(make: Make, when: str) 
     bench = lab.bench()
     with bench.session(WorldConfig(), (), artefacts=Path()):
         if when == "during":
-            bench.tenancy.lost = LeaseLostError("over")  # type: ignore[union-attr]
+            lab.hosts["a"].lost = True
     if when == "between":
-        bench.tenancy.lost = LeaseLostError("over")  # type: ignore[union-attr]
+        lab.hosts["a"].lost = True
     asked = lab.hosts["a"].asked
     assert play(bench) == "b"
     assert lab.did == ["take a", "let go of a", "take b"]
