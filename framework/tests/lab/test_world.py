@@ -114,6 +114,22 @@ def test_our_agents_do_there_what_they_do_in_an_emulator(tenancy: Tenancy, tmp_p
     run(play())
 
 
+def test_a_vmm_that_ends_is_no_error_of_ours(tenancy: Tenancy, tmp_path: Path) -> None:
+    """Its sockets end with it, so that the guest's agent is cut off in the middle of a touch."""
+    opening = on_host(tenancy, CONFIG, artefacts=tmp_path, say=lambda _: None)
+    with Session.over(opening) as session:
+        victim = session.victim()
+        fault = session.fault_at(victim.page.host_physical)
+        session.inject(fault)
+        session.until("L1", "memory_failure", pfn=victim.page.host_physical.pfn)
+        session.world.l1.send("kill", pid=session.vmm_pid, signo=9)
+        victim.touch("read")
+        with pytest.raises(NotAsExpectedError) as caught:
+            session.expect(host.announces(fault), host.loses_page(victim.page, vmm_pid=session.vmm_pid))
+    findings = caught.value.judgement.findings
+    assert [finding.subject for finding in findings if finding.kind == "dead"] == ["VMM"]
+
+
 def test_a_firmware_record_is_refused(tenancy: Tenancy, tmp_path: Path) -> None:
     opening = on_host(tenancy, CONFIG, artefacts=tmp_path, say=lambda _: None)
     with Session.over(opening) as session:
