@@ -18,6 +18,7 @@ import pytest
 from seabus.arch.esr import qemu_sea_esr
 from seabus.catalogue import scenario
 from seabus.chains import guest, guest_kernel, host
+from seabus.faults.fault import Fault
 from seabus.faults.record import MemoryRecord
 from seabus.guest.disk import mount_disk
 from seabus.session.session import Session, SessionVictim
@@ -70,12 +71,12 @@ KINDS = {
 }
 
 
-def consume(world: Session, victim: SessionVictim, op: str = "read", *, at: int = 0) -> MemoryRecord:
-    record = MemoryRecord(address=victim.page_at(at).host_physical)
-    world.inject(record)
+def consume(world: Session, victim: SessionVictim, op: str = "read", *, at: int = 0) -> Fault:
+    fault = world.fault_at(victim.page_at(at).host_physical)
+    world.inject(fault)
     world.until("L1", "memory_failure")
     victim.touch(op, offset=at)
-    return record
+    return fault
 
 
 @scenario(
@@ -89,10 +90,10 @@ def test_lost(world: Session, name: str) -> None:
     of = KINDS[name]
     victim = world.victim(**of.options)
     assert of.flags <= world.guest.page_flags(victim.page.guest_physical)
-    record = consume(world, victim, of.op)
+    fault = consume(world, victim, of.op)
     world.look_at_frame(victim.page.guest_physical)
     world.expect(
-        host.reports(record),
+        host.announces(fault),
         host.loses_page(victim.page, vmm_pid=world.vmm_pid),
         host.stops_vcpu(esr=ESR),
         guest.takes_abort(victim.page, victim.victim, esr=ESR),
@@ -114,13 +115,13 @@ def test_thp(world: Session, at: int) -> None:
     assert victim.victim.huge == MIB_2
     page = victim.page_at(at)
     assert "thp" in world.guest.page_flags(page.guest_physical)
-    record = consume(world, victim, at=at)
+    fault = consume(world, victim, at=at)
     neighbours = [(at + 4096) % MIB_2, (at - 4096) % MIB_2]
     for offset in neighbours:
         victim.touch("read", offset=offset)
     world.look_at_frame(page.guest_physical)
     world.expect(
-        host.reports(record),
+        host.announces(fault),
         host.loses_page(page, vmm_pid=world.vmm_pid),
         host.stops_vcpu(esr=ESR),
         guest.takes_abort(page, victim.victim, esr=ESR),
@@ -146,10 +147,10 @@ def test_hugetlb(world: Session, kind: str, at: int) -> None:
     page = victim.page_at(at)
     beside = victim.page_at(64 * 4096)
     assert "huge" in world.guest.page_flags(page.guest_physical)
-    record = consume(world, victim, at=at)
+    fault = consume(world, victim, at=at)
     victim.touch("read", offset=64 * 4096)
     world.expect(
-        host.reports(record),
+        host.announces(fault),
         host.loses_page(page, vmm_pid=world.vmm_pid),
         host.stops_vcpu(esr=ESR),
         guest.takes_abort(page, victim.victim, esr=ESR),
@@ -171,12 +172,12 @@ def test_clean_file(world: Session, kind: str, op: str) -> None:
     flags = world.guest.page_flags(before.guest_physical)
     assert {"lru", "mmap"} <= flags
     assert not {"dirty", "anon", "swapbacked"} & flags
-    record = consume(world, victim, op)
+    fault = consume(world, victim, op)
     victim.touch(op)
     victim.locate()
     world.look_at_frame(before.guest_physical)
     world.expect(
-        host.reports(record),
+        host.announces(fault),
         host.loses_page(before, vmm_pid=world.vmm_pid),
         host.stops_vcpu(esr=ESR),
         guest.takes_abort(before, victim.victim, esr=ESR),
@@ -198,9 +199,9 @@ def test_dirty_file(world: Session) -> None:
     """FUSE keeps a reference to it, so it cannot be taken away, and SIGBUS is sent a second time."""
     victim = world.victim(kind="file", path=world.run(mount_disk(world.guest.agent)), dirty=True)
     assert "dirty" in world.guest.page_flags(victim.page.guest_physical)
-    record = consume(world, victim)
+    fault = consume(world, victim)
     world.expect(
-        host.reports(record),
+        host.announces(fault),
         host.loses_page(victim.page, vmm_pid=world.vmm_pid),
         host.stops_vcpu(esr=ESR),
         guest.takes_abort(victim.page, victim.victim, esr=ESR),
@@ -219,10 +220,10 @@ def test_dirty_file(world: Session) -> None:
 def test_shared(world: Session, kind: str) -> None:
     victim = world.victim(kind=kind)
     other = victim.partner()
-    record = consume(world, victim)
+    fault = consume(world, victim)
     other.touch("read")
     world.expect(
-        host.reports(record),
+        host.announces(fault),
         host.loses_page(victim.page, vmm_pid=world.vmm_pid),
         host.stops_vcpu(esr=ESR),
         guest.takes_abort(victim.page, victim.victim, esr=ESR),
@@ -241,7 +242,10 @@ def test_zero_page(world: Session) -> None:
     """The guest only ever read it, so that the VMM's page table has the host's zero page there."""
     victim = world.victim(kind="zero")
     assert "zero-page" in world.guest.page_flags(victim.page.guest_physical)
-    record = consume(world, victim)
+    record = MemoryRecord(address=victim.page.host_physical)  # no page to break for good on a real host
+    world.inject(record)
+    world.until("L1", "memory_failure")
+    victim.touch("read")
     world.expect(
         host.reports(record),
         host.takes_page(victim.page.host_physical.pfn, page_type="reserved kernel page", result="Ignored"),

@@ -61,13 +61,13 @@ def test_reported_twice(world: Session) -> None:
 def test_touched_twice(world: Session) -> None:
     """The guest's page table holds a poison mark by then: no abort, and this time FAR and ESR are known."""
     victim = world.victim()
-    record = MemoryRecord(address=victim.page.host_physical)
-    world.inject(record)
+    fault = world.fault_at(victim.page.host_physical)
+    world.inject(fault)
     world.until("L1", "memory_failure")
     victim.touch("read")
     victim.touch("read")
     world.expect(
-        host.reports(record),
+        host.announces(fault),
         host.loses_page(victim.page, vmm_pid=world.vmm_pid),
         host.stops_vcpu(esr=ESR),
         guest.takes_abort(victim.page, victim.victim, esr=ESR),
@@ -88,12 +88,12 @@ def test_side_by_side(world: Session, count: int) -> None:
     for number in range(count):
         page = victim.page_at(4096 * number)
         again = f"-{number}" if number else ""
-        record = MemoryRecord(address=page.host_physical)
-        world.inject(record)
+        fault = world.fault_at(page.host_physical)
+        world.inject(fault)
         world.until("L1", "memory_failure", pfn=page.host_physical.pfn)
         victim.touch("read", offset=4096 * number)
         expected += [
-            host.reports(record, again=again, optional=number > 1),
+            *host.announces(fault, again=again, optional=number > 1),
             *host.loses_page(page, vmm_pid=world.vmm_pid, again=again),
             *host.stops_vcpu(esr=ESR, again=again),
             *guest.takes_abort(page, victim.victim, esr=ESR, again=again, optional=number > 1),

@@ -121,14 +121,14 @@ def test_in_the_handler(world: Session) -> None:
     code = world.guest.run("grep", "Kernel code", "/proc/iomem").must_succeed().text
     victim = world.victim()
     page = world.vmm.guest_page(GuestPhysical(int(code.split("-")[0], 16) + VECTORS))
-    record = MemoryRecord(address=page.host_physical)
-    world.inject(record)
+    fault = world.fault_at(page.host_physical)
+    world.inject(fault)
     world.until("L1", "memory_failure")
     victim.touch("read")
     first, abort = host.stops_vcpu(esr=qemu_sea_esr(from_el0=False), from_el=1, busy=True)
     second, _ = host.stops_vcpu(esr=0, again="-again", busy=True)
     world.expect(
-        host.reports(record),
+        host.announces(fault),
         host.tells_vmm(vmm_pid=world.vmm_pid, address=page.vmm_virtual),
         host.takes_page(page.host_physical.pfn),
         first,
@@ -178,17 +178,17 @@ def test_across_two_lost_pages(world: Session, op: str) -> None:
     """The first page is met first, and meets its mark the second time; the second is met by itself."""
     victim = world.victim(pages=2)
     pages = [victim.page_at(4096 * number) for number in range(2)]
-    records = [MemoryRecord(address=page.host_physical) for page in pages]
-    for record in records:
-        world.inject(record)
-        world.until("L1", "memory_failure", pfn=record.address.pfn)
+    faults = [world.fault_at(page.host_physical) for page in pages]
+    for fault, page in zip(faults, pages, strict=True):
+        world.inject(fault)
+        world.until("L1", "memory_failure", pfn=page.host_physical.pfn)
     for offset in (4096 - 4, 4096 - 4, 4096):
         victim.touch(op, offset=offset)
     expected = []
-    for number, (record, page) in enumerate(zip(records, pages, strict=True)):
+    for number, (fault, page) in enumerate(zip(faults, pages, strict=True)):
         again = "-second" if number else ""
         expected += [
-            host.reports(record, again=again),
+            *host.announces(fault, again=again),
             *host.loses_page(page, vmm_pid=world.vmm_pid, again=again),
             *host.stops_vcpu(esr=ESR, again=again),
             *guest.takes_abort(page, victim.victim, esr=ESR, again=again),

@@ -157,9 +157,9 @@ def reports(record: MemoryRecord, *, again: str = "", optional: bool = False) ->
     return RECORD(again=again, optional=optional, **_told(record))
 
 
-def announces(fault: Fault, *, again: str = "") -> list[Expectation]:
+def announces(fault: Fault, *, again: str = "", optional: bool = False) -> list[Expectation]:
     """The host's kernel logs the record that a fault begins with, if it begins with one."""
-    return [reports(fault, again=again)] if isinstance(fault, MemoryRecord) else []
+    return [reports(fault, again=again, optional=optional)] if isinstance(fault, MemoryRecord) else []
 
 
 def panics(record: MemoryRecord, *, message: str) -> list[Expectation]:

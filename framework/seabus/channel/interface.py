@@ -11,7 +11,10 @@ from seabus.errors import MachineError
 
 @dataclass(frozen=True, kw_only=True)
 class CommandResult:
-    """A command that ended: by ``exit`` status or by ``signal``, never both."""
+    """A command that ended: by ``exit`` status or by ``signal``, never both.
+
+    Over SSH ``signal`` is 0: it is told that there was one, but not which.
+    """
 
     argv: tuple[str, ...]
     exit: int | None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import secrets
 import shutil
 import socket
 import sys
@@ -77,6 +78,8 @@ class EmulatedLab:
 
     def __init__(self, folder: Path, parts: Parts, cold: Boot, user: KeyPair, say: Say) -> None:
         self.folder = folder
+        #: Leases go by it: another lab in a folder of the same name has other hosts, in another state.
+        self.name = f"{folder.name}-{secrets.token_hex(4)}"
         self.hosts: dict[str, EmulatedHost] = {}
         self._parts = parts
         self._cold = cold
@@ -121,7 +124,7 @@ class EmulatedLab:
     def lab_file(self) -> str:
         """The text of the lab file."""
         power = [sys.executable, "-m", "seabus", "lab", "emulated-power", str(self.folder / "power")]
-        text = f"[lab]\nname = {json.dumps(self.folder.name)}\n"
+        text = f"[lab]\nname = {json.dumps(self.name)}\n"
         for host in self.hosts.values():
             text += (
                 f"\n[hosts.{host.name}]\n"

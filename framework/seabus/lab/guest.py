@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from seabus.errors import MachineError
 from seabus.guest import vmm
 from seabus.images.store import Say
 from seabus.machine import ports
@@ -20,13 +23,18 @@ from seabus.patience import CLONE
 from seabus.world import boot, bring, migration, restore
 
 if TYPE_CHECKING:
+    from seabus.guest.vmm import VmmFiles
+    from seabus.lab.tenancy import Tenancy
     from seabus.lab.world import LabWorld
+    from seabus.machine.config import WorldConfig
 
 _CAPABILITIES: Final[dict[str, object]] = {"capabilities": [{"capability": "events", "state": True}]}
 #: Seconds in which a VMM comes up, on a host that has other things to do.
 _VMM_SECONDS: Final = 120.0
 #: Bytes a second: a stopped guest has nothing to be polite to.
 _BANDWIDTH: Final = 10 << 30
+#: Linux init/version.c, linux_banner.
+_RELEASE: Final = re.compile(rb"Linux version (\d[!-~]*) \(")
 
 
 async def bring_up(stack: contextlib.AsyncExitStack, world: LabWorld, *, say: Say) -> dict[str, Any]:
@@ -48,6 +56,8 @@ async def bring_up(stack: contextlib.AsyncExitStack, world: LabWorld, *, say: Sa
         return await bring.hello_of(world.l2)
 
     hello = await boot.finish_l2(world, answer(), say=say)
+    if world.config.l2_kernel is not None:
+        await asyncio.to_thread(must_run, world.config.l2_kernel, str(hello["kernel"]))
     await tracing.set_up("L2", world.l2)
     await world.l2_qmp.execute("stop")
     await world.l2_qmp.execute("migrate-set-parameters", {"max-bandwidth": _BANDWIDTH})
@@ -57,6 +67,28 @@ async def bring_up(stack: contextlib.AsyncExitStack, world: LabWorld, *, say: Sa
     return hello
 
 
+async def files_of(tenancy: Tenancy, config: WorldConfig) -> VmmFiles:
+    """What this very guest is made of, on the host: a test before it may have had another kernel."""
+    # Those in `files` are of the configuration that the tenancy was begun with.
+    files_for = getattr(tenancy, "files_for", None)
+    files: VmmFiles = tenancy.files if files_for is None else await files_for(config)
+    return files
+
+
+def must_run(kernel: Path, release: str) -> None:
+    """That the kernel that answers is the one that was asked for, as far as its file can be read.
+
+    :param release: what ``uname -r`` says in the guest.
+    :raises MachineError: it is another one.
+    """
+    # A compressed one says nothing.
+    if (found := _RELEASE.search(kernel.read_bytes())) and found[1].decode() != release:
+        raise MachineError(
+            f"the guest runs Linux {release}, and not {found[1].decode()} of {kernel}",
+            hint="report it: a test has nearly been run on the wrong kernel",
+        )
+
+
 async def _start(world: LabWorld, *, frozen: bool) -> None:
     tenancy, agent = world.tenancy, world.tenancy.agent_argv[0]
     (await world.l1.run("mkdir", "-m", "700", world.folder)).must_succeed()
@@ -64,7 +96,7 @@ async def _start(world: LabWorld, *, frozen: bool) -> None:
         await boot.no_huge_pages(world.l1)
     argv = vmm.vmm_argv(
         world.config,
-        tenancy.files,
+        await files_of(tenancy, world.config),
         vmm.through_sockets(world.folder),
         monitor_object=tenancy.monitor_object,
         frozen=frozen,

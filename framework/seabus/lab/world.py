@@ -12,9 +12,11 @@ from typing import Final
 
 from seabus.arch.addresses import HostPhysical
 from seabus.channel.agent import Agent
+from seabus.channel.interface import Commands
 from seabus.channel.qga import Qga
 from seabus.channel.qmp import Qmp
-from seabus.errors import DeadlineError, SeabusError
+from seabus.errors import CapabilityError, DeadlineError, SeabusError
+from seabus.faults import einj
 from seabus.faults.einj import Einj
 from seabus.faults.fault import Fault
 from seabus.faults.poison import HardOffline
@@ -40,10 +42,12 @@ class LabWorld(World):
     process: SshHost
     tenancy: Tenancy
     folder: str
+    #: Its firmware may be asked to break memory, and can.
+    by_firmware: bool = False
 
     def fault_at(self, address: HostPhysical) -> Fault:
         """By firmware where the lab file and the host allow it, else by the kernel's administrator."""
-        if "einj" in self.tenancy.host.faults and "einj" in self.tenancy.health.has:
+        if self.by_firmware:
             return Einj(address=address)
         return HardOffline(address=address)
 
@@ -93,6 +97,7 @@ async def on_host(
             await world.l1.connect(wire)
             async with deadline(ANSWER, f"our agent on {tenancy.host.name}"):
                 l1 = await bring.hello_of(world.l1)
+            world.by_firmware = await can_break_memory(tenancy, world.l1)
             await tracing.set_up("L1", world.l1)
             await world.l1.write(f"{tracing.INSTANCE}/trace", b"")  # what others had seen is not this world's
             stack.push_async_callback(_end_guest, world)
@@ -117,6 +122,15 @@ async def on_host(
             if explained is error:
                 raise
             raise explained from error
+
+
+async def can_break_memory(tenancy: Tenancy, commands: Commands) -> bool:
+    """Whether the lab file allows EINJ, and the host's firmware has an error of memory among its types."""
+    if "einj" not in tenancy.host.faults or "einj" not in tenancy.health.has:
+        return False
+    with contextlib.suppress(CapabilityError):
+        return bool(await einj.available(commands) & Einj(address=HostPhysical(0)).error_type)
+    return False
 
 
 async def _end_guest(world: LabWorld) -> None:

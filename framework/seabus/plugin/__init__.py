@@ -16,6 +16,7 @@ Nothing is started, and nothing heavy is imported, unless a test uses one of the
 :mod:`~seabus.plugin.listing`    the dry run
 :mod:`~seabus.plugin.keep`       ``--seabus-keep``: worlds of failed tests stay up
 :mod:`~seabus.plugin.lab`        ``--seabus-lab``: hosts of a lab instead of emulated ones
+:mod:`~seabus.plugin.summary`    what is said at the end of a run
 ===============================  =====================================================================
 """
 
@@ -33,7 +34,6 @@ from seabus.plugin.fixtures import (
     world,
 )
 from seabus.plugin.header import pytest_report_header
-from seabus.plugin.keep import pytest_terminal_summary
 from seabus.plugin.lab import pytest_runtest_protocol, pytest_sessionfinish
 from seabus.plugin.listing import pytest_runtestloop
 from seabus.plugin.options import (
@@ -47,6 +47,7 @@ from seabus.plugin.outcomes import (
     pytest_runtest_makereport,
     pytest_runtest_setup,
 )
+from seabus.plugin.summary import pytest_terminal_summary
 from seabus.plugin.workers import (
     pytest_handlecrashitem,
     pytest_runtest_logreport,

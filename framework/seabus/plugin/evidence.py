@@ -34,6 +34,8 @@ CONFIGURATION: Final[pytest.StashKey[WorldConfig]] = pytest.StashKey()
 FOLDER: Final = pytest.StashKey[Path]()
 STARTED: Final = pytest.StashKey[float]()
 FAILED: Final = pytest.StashKey[bool]()
+#: The lab host that a test, or the world of its module, was moved from, and why.
+MOVED: Final = pytest.StashKey[tuple[str, str]]()
 #: In each folder: whose it is.
 _OWNER: Final = "test.txt"
 RESULT: Final = "result.json"
@@ -41,20 +43,26 @@ RESULT: Final = "result.json"
 
 def session_of(item: pytest.Item) -> Session | None:
     """The session of a test: its own, or the one that it shares with its module."""
-    return _found(item, SESSION)
+    return found(item, SESSION)
 
 
 def folder_of(item: pytest.Item) -> Path | None:
     """The folder with a test's evidence: its own, or its module's."""
-    return _found(item, FOLDER)
+    return found(item, FOLDER)
 
 
-def _found(item: pytest.Item, key: pytest.StashKey[_T]) -> _T | None:
-    found = item.stash.get(key, None)
+def moved(item: pytest.Item) -> tuple[str, str] | None:
+    """The lab host that a test was moved from, and why."""
+    return found(item, MOVED)
+
+
+def found(item: pytest.Item, key: pytest.StashKey[_T]) -> _T | None:
+    """What is noted of a test's own world, or of the one that it shares with its module."""
+    noted = item.stash.get(key, None)
     module = item.getparent(pytest.Module)
-    if found is None and module is not None and "warm_world" in getattr(item, "fixturenames", ()):
+    if noted is None and module is not None and "warm_world" in getattr(item, "fixturenames", ()):
         return module.stash.get(key, None)
-    return found
+    return noted
 
 
 def new_folder(request: pytest.FixtureRequest, temporary: pytest.TempPathFactory) -> Path:
@@ -118,6 +126,8 @@ def write_result(
         "known": getattr(report, "wasxfail", None),
         "worker": os.environ.get("PYTEST_XDIST_WORKER"),
     }
+    if left := moved(item):
+        told["moved"] = {"from": left[0], "why": left[1]}
     (folder / RESULT).write_text(json.dumps(told, indent=1, default=str) + "\n")
     circumstances.finished(folder)
 

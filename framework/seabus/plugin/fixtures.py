@@ -12,7 +12,7 @@ import pytest
 
 from seabus.errors import SeabusError
 from seabus.plugin import circumstances, keep, lab
-from seabus.plugin.evidence import CONFIGURATION, FAILED, SESSION, VERSIONS, new_folder
+from seabus.plugin.evidence import CONFIGURATION, FAILED, MOVED, SESSION, VERSIONS, new_folder
 from seabus.plugin.options import world_config
 from seabus.report import artefacts as evidence_folder
 
@@ -89,14 +89,18 @@ def _session(request: pytest.FixtureRequest, temporary: pytest.TempPathFactory) 
 
 def _lab_session(request: pytest.FixtureRequest, folder: Path, *, injecting: bool) -> Iterator[Session]:
     """A guest of the test's own on this worker's lab host."""
+    from seabus.world import needs
+
     wanted = [name for marker in request.node.iter_markers("seabus_needs") for name in marker.args]
     config = world_config(request.node, request.config)
-    opened = lab.bench(request.config).session(config, wanted, artefacts=folder, injecting=injecting)
+    bench, movable = lab.bench(request.config), MOVED not in request.node.stash
+    opened = bench.session(config, wanted, artefacts=folder, injecting=injecting, movable=movable)
     with opened as session:
         request.node.stash[SESSION] = session
         request.node.stash[VERSIONS] = dict(session.world.notes["versions"])
-        request.node.user_properties.append((lab.HOST, session.world.notes["versions"]["lab_host"]))
+        lab.stand_on(request.node, session, bench.moved)
         circumstances.note(request.node)
+        session.run(needs.require(session.world, [name for name in wanted if name in needs.NEEDS]))
         yield session
         _keep_vmm_log(request, session)
 

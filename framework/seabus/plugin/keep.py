@@ -47,7 +47,7 @@ def if_failed(request: pytest.FixtureRequest, session: Session) -> None:
         request.node.user_properties.append((_KEPT, str(world.run_folder)))
 
 
-def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
+def tell_kept(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
     """How to look into what was kept, whichever worker keeps it."""
     kept: dict[str, str] = {}
     for reports in terminalreporter.stats.values():

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from seabus.arch.addresses import GuestPhysical, HostPhysical
-from seabus.errors import ChannelError, DeadlineError, MachineError
+from seabus.errors import CapabilityError, ChannelError, DeadlineError, MachineError
 from seabus.guest import vcpus
 from seabus.guest.translate import Addresses, frame
 from seabus.observe import tracing
@@ -124,9 +124,15 @@ async def restart(stage: Stage) -> None:
     """End the VMM, and start another one on the same guest image.
 
     :raises BootError: the guest does not come up.
+    :raises CapabilityError: the host is in a lab, where a guest is not booted twice.
     """
     world = stage.world
-    assert isinstance(world, EmulatedWorld)
+    if not isinstance(world, EmulatedWorld):
+        raise CapabilityError(
+            "the VMM of a lab host is not started anew within a test",
+            hint="run it on emulated hosts",
+            capability="restart-vmm",
+        )
     await boot.restart_vmm(world)
     await _live_on(stage)
 

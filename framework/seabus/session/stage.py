@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from seabus.arch.addresses import GuestPhysical, HostPhysical
 from seabus.channel.agent import Agent
-from seabus.errors import DeadlineError, MachineError
+from seabus.errors import ChannelError, DeadlineError, MachineError
 from seabus.faults import draws, permission
 from seabus.faults.fault import Fault, Receipt
 from seabus.guest.translate import Addresses, frame, translate
@@ -41,6 +41,7 @@ from seabus.world.world import World
 
 #: Seconds after which a touch is slow enough to ask whether the VMM is still there.
 _LOOK_AFTER_VMM: Final = 1.0
+_CLOSING: Final = 0.05
 
 
 class Stage:
@@ -374,7 +375,20 @@ class Stage:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             raise
-        return True
+        return not await self._was_cut_off(task)
+
+    async def _was_cut_off(self, task: asyncio.Future[Any]) -> bool:
+        """Whether a task lost its channel to the VMM's end: on a lab host the guest's are sockets of its own.
+
+        They close a moment before it is gone.
+        """
+        if not task.cancelled() and type(task.exception()) is ChannelError:
+            with contextlib.suppress(DeadlineError):
+                async with deadline(_LOOK_AFTER_VMM, "the VMM to end"):
+                    while await self.look_after_vmm():  # noqa: ASYNC110 - a process of L1
+                        await asyncio.sleep(_CLOSING)
+                    return True
+        return False
 
     def note_touch(self, victim: Victim, touched: Touch, op: str) -> None:
         """What came of a touch, as events."""

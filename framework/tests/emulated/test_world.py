@@ -23,6 +23,7 @@ from seabus.plugin import Worlds
 from seabus.session.stage import Stage
 from seabus.world import restore
 from seabus.world.world import EmulatedWorld
+from tests.conformance import must_conform
 
 pytestmark = pytest.mark.emulated
 
@@ -57,17 +58,7 @@ def test_two_clones_share_nothing(seabus_worlds: Worlds) -> None:
 def test_both_channels_do_the_same(seabus_worlds: Worlds, level: str, channel: str) -> None:
     async def play(world: EmulatedWorld) -> None:
         commands: Commands = getattr(world, level if channel == "agent" else f"{level}_qga")
-        assert (await commands.run("cat", stdin=b"fed")).stdout == b"fed"
-        failed = await commands.run("sh", "-c", "echo no >&2; exit 7")
-        assert (failed.exit, failed.stderr) == (7, b"no\n")
-        with pytest.raises(MachineError, match="ended with status 7"):
-            failed.must_succeed()
-        data = bytes(range(256)) * 1000
-        await commands.write("/run/blob", data, mode=0o600)
-        assert await commands.read("/run/blob") == data
-        await commands.write("/run/blob", b"more", append=True)
-        assert await commands.read("/run/blob", offset=len(data)) == b"more"
-        assert await commands.spawn("sh", "-c", "echo started", output="/run/out") > 0
+        await must_conform(commands)
 
     seabus_worlds.run(play)
 

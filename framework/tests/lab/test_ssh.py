@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from seabus.errors import ChannelError, DeadlineError, HostError, MachineError
+from seabus.errors import ChannelError, DeadlineError, HostError
 from seabus.lab.keys import new_key_pair
 from seabus.lab.ssh import SshHost
+from tests.conformance import must_conform
 from tests.lab.conftest import Desk, RunningLab, run
 
 pytestmark = pytest.mark.emulated
@@ -22,19 +23,7 @@ def test_it_is_a_way_to_command_a_machine(desk: Desk) -> None:
 
     async def play() -> None:
         commands = await SshHost.connect(desk.lab.host("lab1"))
-        assert (await commands.run("cat", stdin=b"fed")).stdout == b"fed"
-        failed = await commands.run("sh", "-c", "echo no >&2; exit 7")
-        assert (failed.exit, failed.stderr) == (7, b"no\n")
-        with pytest.raises(MachineError, match="ended with status 7"):
-            failed.must_succeed()
-        data = bytes(range(256)) * 1000
-        await commands.write("/run/blob", data, mode=0o600)
-        assert await commands.read("/run/blob") == data
-        await commands.write("/run/blob", b"more", append=True)
-        assert await commands.read("/run/blob", offset=len(data)) == b"more"
-        assert await commands.spawn("sh", "-c", "echo started", output="/run/out") > 0
-        odd = 'it\'s a "name" with $HOME and \\'
-        assert (await commands.run("printf", "%s", odd)).text == odd
+        await must_conform(commands, names_signals=False)
         await commands.close()
 
     run(play())
