@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import errno
 import io
 import select
 import shlex
@@ -24,7 +25,7 @@ from typing import Final, TypeVar
 import paramiko
 
 from seabus.channel.interface import CommandResult
-from seabus.errors import ChannelError, HostError, MachineError
+from seabus.errors import ChannelError, DiskError, HostError, MachineError, SeabusError
 from seabus.lab.inventory import LabHost
 from seabus.patience import ANSWER, deadline, scale
 
@@ -38,6 +39,8 @@ _UNANSWERED: Final = 3
 _BLOCK: Final = 1 << 16
 #: Seconds between two beats of :meth:`SshHost.open`.
 _BEAT: Final = 15.0
+#: What the network says of a host that is off, or about to come up.
+_SILENT: Final = frozenset({errno.ECONNREFUSED, errno.ECONNRESET, errno.EHOSTUNREACH, errno.ETIMEDOUT})
 #: Channels are read by a thread each, two a command.
 _THREADS: Final = 32
 
@@ -103,7 +106,7 @@ class SshHost:
     async def spawn(self, *argv: str, output: str) -> int:
         """Start a command that goes on by itself; returns its pid."""
         script = f"setsid {shlex.join(argv)} >>{shlex.quote(output)} 2>&1 </dev/null & echo $!"
-        return int((await self.run("sh", "-c", script)).must_succeed().text)
+        return int(self.must_succeed(await self.run("sh", "-c", script)).text)
 
     async def read(self, path: str, *, offset: int = 0) -> bytes:
         """A file's content from ``offset`` to its end."""
@@ -121,7 +124,10 @@ class SshHost:
         """Make or replace a file, or append to it."""
         quoted = shlex.quote(path)
         script = (
-            f"cat >>{quoted}" if append else f"umask 077 && cat >{quoted}.new && mv {quoted}.new {quoted}"
+            f"cat >>{quoted}"
+            if append
+            else f"umask 077 && {{ cat >{quoted}.new && mv {quoted}.new {quoted} || "
+            f"{{ rm -f {quoted}.new; false; }}; }}"
         )
         await self._write(f"{script} && chmod {mode:o} {quoted}", data, within)
 
@@ -130,7 +136,21 @@ class SshHost:
         await self.write(path, await asyncio.to_thread(local.read_bytes), mode=mode, within=within)
 
     async def _write(self, script: str, data: bytes, within: float) -> None:
-        (await self.run("sh", "-c", script, stdin=data, within=within)).must_succeed()
+        self.must_succeed(await self.run("sh", "-c", script, stdin=data, within=within))
+
+    def must_succeed(self, result: CommandResult) -> CommandResult:
+        """The result of a command of this host.
+
+        :raises DiskError: one of its disks is full.
+        :raises MachineError: it failed in another way.
+        """
+        if result.exit != 0 and b"No space left" in result.stderr:
+            raise DiskError(
+                f"lab host {self.host.name} has no space left on a disk",
+                hint=f"see what fills it (seabus lab ssh {self.host.name}), or name another `folder`",
+                details={"stderr": result.stderr.decode(errors="backslashreplace").strip()},
+            )
+        return result.must_succeed()
 
     async def open(self, *argv: str, beat: bytes = b"") -> socket.socket:
         """A program on the host; what is sent goes to its standard input, its output comes back.
@@ -306,6 +326,22 @@ class _Watch:
         finally:
             self._end.set()
             self.over.set_result(None)
+
+
+def is_silence(error: SeabusError) -> bool:
+    """Whether a host that could not be commanded is one that does not answer: it is off, or hangs.
+
+    One that answers with another key, or does not let us in, is up; and a fault of our own network says
+    nothing about it.
+    """
+    cause = error.__cause__
+    if isinstance(error, MachineError) or isinstance(cause, TimeoutError | EOFError):
+        return True
+    if isinstance(cause, paramiko.ssh_exception.NoValidConnectionsError):
+        return all(isinstance(one, OSError) and one.errno in _SILENT for one in cause.errors.values())
+    if isinstance(cause, OSError):
+        return cause.errno in _SILENT
+    return type(cause) is paramiko.SSHException and "banner" in str(cause)
 
 
 def _drain(receive: Callable[[int], bytes]) -> bytes:
