@@ -60,7 +60,7 @@ class Owner:
             user=user,
             computer=socket.gethostname(),
             pid=os.getpid(),
-            started=_started(os.getpid()) or 0.0,
+            started=started(os.getpid()) or 0.0,
             job=job,
             boot=boot_id(),
         )
@@ -81,7 +81,7 @@ class Owner:
             return False
         if self.boot and self.boot != boot_id():
             return True
-        return _started(self.pid) != self.started
+        return started(self.pid) != self.started
 
     def __str__(self) -> str:
         job = f", job {self.job}" if self.job else ""
@@ -254,7 +254,7 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
-def _started(pid: int) -> float | None:
+def started(pid: int) -> float | None:
     """When a process began, in clock ticks since boot; None: it has ended, waited for or not."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
