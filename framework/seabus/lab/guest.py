@@ -65,7 +65,7 @@ async def _start(world: LabWorld, *, frozen: bool) -> None:
         await boot.no_huge_pages(world.l1)
     argv = vmm.vmm_argv(
         world.config,
-        await tenancy.files_for(world.config),
+        tenancy.files,
         vmm.through_sockets(world.folder),
         monitor_object=tenancy.monitor_object,
         frozen=frozen,

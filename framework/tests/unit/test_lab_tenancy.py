@@ -392,6 +392,8 @@ def test_files_are_those_of_the_configuration(
     held._images = cast(GuestImages, Images())
     usual = run(held.files_for(WorldConfig()))
     assert (usual.kernel, usual.initrd) == ("/there/l2-Image of ours", "/there/l2-initrd of initrd-l2")
+    for name in ("theirs", "root"):
+        (tmp_path / name).touch()
     other = WorldConfig(l2_kernel=tmp_path / "theirs", l2_initrd=tmp_path / "root")
     found = run(held.files_for(other))
     assert (found.kernel, found.initrd) == ("/there/l2-Image of theirs", "/there/l2-initrd of root")
