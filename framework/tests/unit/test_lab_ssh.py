@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import socket
 import threading
 import time
@@ -14,9 +15,10 @@ from typing import cast
 import paramiko
 import pytest
 
-from seabus.errors import ChannelError, DeadlineError
+from seabus.errors import ChannelError, DeadlineError, SeabusError
 from seabus.lab import ssh
 from seabus.lab.inventory import LabHost
+from seabus.lab.keys import new_key_pair
 from seabus.lab.ssh import SshHost
 
 HOST = LabHost(name="h1", address="a", host_key="k")
@@ -209,3 +211,40 @@ def test_a_host_that_falls_silent_ends_its_connection(monkeypatch: pytest.Monkey
         server.release.set()
         asyncio.run(host.close())
         there.close()
+
+
+@pytest.mark.parametrize(
+    ("answers", "silent"),
+    [("nothing listens", True), ("hangs up", True), ("has another key", False), ("no such name", False)],
+)
+def test_who_is_off_and_who_is_not(answers: str, silent: bool) -> None:
+    """Only a host that does not answer is rebooted for it: never for a mistake on our side."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        host = dataclasses.replace(
+            HOST,
+            address="no-such-host.invalid" if answers == "no such name" else "127.0.0.1",
+            port=server.getsockname()[1],
+            host_key=new_key_pair().public,
+        )
+
+        def hang_up() -> None:
+            with contextlib.suppress(OSError):
+                server.accept()[0].close()
+
+        if answers == "hangs up":
+            server.listen()
+            threading.Thread(target=hang_up, daemon=True).start()
+        if answers == "has another key":
+            server.listen()
+
+            def serve() -> None:
+                with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+                    one = paramiko.Transport(server.accept()[0])
+                    one.add_server_key(paramiko.ECDSAKey.generate())
+                    one.start_server(event=threading.Event(), server=Server())
+
+            threading.Thread(target=serve, daemon=True).start()
+        with pytest.raises(SeabusError) as caught:
+            asyncio.run(SshHost.connect(host))
+        assert ssh.is_silence(caught.value) is silent
