@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import hashlib
 import threading
@@ -150,6 +151,7 @@ class Tenancy:
                 left = [why] if why else await self._what_is_left()
                 if left:
                     self._say(f"{self.host.name}: not clean: {'; '.join(left)}")
+                    await self._reach_again()
                     await self._bring_back()
                 else:
                     self._leases.clean(self.host.name, self.token)
@@ -210,6 +212,14 @@ class Tenancy:
             boots={self.health.boot_id} if hasattr(self, "health") else set(),
             say=self._say,
         )
+
+    async def _reach_again(self) -> None:
+        """A lost connection says nothing about the host: if it answers, it is asked whose it is."""
+        if not self.ssh.alive:
+            with contextlib.suppress(SeabusError):
+                again = await SshHost.connect(self.host)
+                await self.ssh.close()
+                self.ssh = again
 
     async def _what_is_left(self) -> list[str]:
         return await hand_back.is_clean(self.ssh, self.mark, self.health, self.pfns)

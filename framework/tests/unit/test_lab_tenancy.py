@@ -195,6 +195,15 @@ def test_who_lost_the_host_to_another_keeper_undoes_and_reboots_nothing(desk: De
     assert desk.dirty
 
 
+def test_a_lost_connection_is_no_reason_to_reboot_somebody_elses_host(desk: Desk) -> None:
+    held = desk.begin()
+    (desk.there.root / "run/seabus/fence-9").write_text("theirs\n")
+    run(held.ssh.close())
+    with pytest.raises(LeaseLostError, match="knows a later lease, 9"):
+        run(held.give_back("the connection was lost"))
+    assert desk.there.cycles == 0
+
+
 def test_what_was_broken_is_noted_on_the_host_first(desk: Desk) -> None:
     held = desk.begin()
     run(held.permit("hard-offline", 0x1234))
