@@ -8,6 +8,7 @@ of this computer every owner is gone.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import time
@@ -18,9 +19,9 @@ from typing import Any, Final
 import filelock
 
 from seabus import folders
-from seabus.errors import HostError
+from seabus.errors import DiskError, HostError
 from seabus.lab.inventory import Lab
-from seabus.lab.lease import Owner, Record
+from seabus.lab.lease import Owner, Record, boot_id
 from seabus.patience import scale
 
 #: Nobody changes a record for longer.
@@ -113,6 +114,13 @@ class EmbeddedLeases:
             yield change
             if change.record != before:
                 self._write(change.record)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise DiskError(
+                f"the record of lab host {host} cannot be written: {error.strerror}",
+                hint=f"free some room in {self._folder}",
+            ) from error
         finally:
             lock.release()
 
@@ -129,12 +137,13 @@ class EmbeddedLeases:
                 f"the record of lab host {host} is damaged: {error!r}",
                 hint=f"look at the host, then remove {path}",
             ) from error
-        return record if boot == _boot() else record.in_force(math.inf)
+        # Times of another boot mean nothing in this one: whatever was to end by them has ended.
+        return record if boot == boot_id() else record.in_force(math.inf)
 
     def _write(self, record: Record) -> None:
         path = self._folder / f"{record.host}.json"
         new = path.with_suffix(".new")
-        new.write_text(json.dumps({"boot": _boot(), **record.as_json()}, indent=1))
+        new.write_text(json.dumps({"boot": boot_id(), **record.as_json()}, indent=1))
         new.replace(path)
 
 
@@ -143,7 +152,3 @@ class _Change:
 
     def __init__(self, record: Record) -> None:
         self.record = record
-
-
-def _boot() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from seabus.channel.interface import Commands
 from seabus.errors import CapabilityError, HostError, MachineError
+from seabus.lab.lease import boot_id
 
 # One round trip. Each line is NAME VALUE; what is missing on this kernel prints nothing after its name.
 _SCRIPT: Final = """
@@ -28,6 +28,13 @@ test -w /sys/kernel/debug/hwpoison/unpoison-pfn && echo has unpoison
 modprobe -q einj 2>/dev/null
 test -w /sys/kernel/debug/apei/einj/error_inject && echo has einj
 test -d /sys/kernel/tracing/instances && echo has tracing
+for name in error_type flags param1 param2 notrigger; do
+    value=$(cat /sys/kernel/debug/apei/einj/$name 2>/dev/null) && einj="$einj$name=$value "
+done
+echo einj $einj
+ls -l /proc/[0-9]*/exe 2>/dev/null | grep -q '/seabus-agent-' && echo left an agent
+grep -qa '/[r]un/seabus/world-.*/' /proc/[0-9]*/cmdline 2>/dev/null && echo left a VMM
+test -d /sys/kernel/tracing/instances/seabus && echo left a trace instance
 true
 """
 
@@ -41,6 +48,8 @@ class Health:
     :param corrupted_kib: memory its kernel takes for broken, in KiB.
     :param huge_pages: the mode of transparent huge pages, or empty.
     :param has: capabilities that were found (:mod:`seabus.world.needs` has the names).
+    :param einj: what EINJ's files hold, as ``name=value`` with a blank between; empty: there is none.
+    :param left: what there is of ours: ``an agent``, ``a VMM``, ``a trace instance``.
     """
 
     boot_id: str
@@ -51,6 +60,8 @@ class Health:
     corrupted_kib: int
     huge_pages: str
     has: frozenset[str]
+    einj: str = ""
+    left: frozenset[str] = frozenset()
 
     def differences(self, before: Health) -> list[str]:
         """In what the host is not as it was before it was used, apart from a reboot."""
@@ -63,6 +74,12 @@ class Health:
             found.append(f"{self.corrupted_kib - before.corrupted_kib} KiB more of its memory are poisoned")
         if before.has - self.has:
             found.append(f"it has lost {', '.join(sorted(before.has - self.has))}")
+        if self.einj != before.einj:
+            found.append(f"its EINJ is not idle ({self.einj or 'gone'}, before {before.einj or 'none'})")
+        if self.huge_pages != before.huge_pages:
+            found.append(f"its huge pages are `{self.huge_pages}`, and were `{before.huge_pages}`")
+        if self.left:
+            found.append(f"there is still {', '.join(sorted(self.left))} of ours")
         return found
 
 
@@ -73,11 +90,13 @@ async def examine(name: str, commands: Commands) -> Health:
     """
     result = await commands.run("sh", "-c", _SCRIPT, within=60)
     found: dict[str, str] = {}
-    has = set()
+    has, left = set(), set()
     for line in result.text.splitlines():
         key, _, value = line.partition(" ")
         if key == "has":
             has.add(value)
+        elif key == "left":
+            left.add(value)
         else:
             found[key] = value
     try:
@@ -90,6 +109,8 @@ async def examine(name: str, commands: Commands) -> Health:
             corrupted_kib=int(found["corrupted_kib"] or 0),
             huge_pages=found.get("huge_pages", ""),
             has=frozenset(has),
+            einj=found.get("einj", ""),
+            left=frozenset(left),
         )
     except (KeyError, ValueError) as error:
         raise MachineError(
@@ -126,4 +147,4 @@ def must_be_usable(name: str, health: Health) -> None:
 
 def own_boot_id() -> str:
     """Of the computer this runs on."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return boot_id()

@@ -28,6 +28,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
+import paramiko
+
 from seabus.errors import UsageError
 from seabus.toml_file import TomlFile, Where, nearest
 
@@ -127,11 +129,19 @@ class _Reader:
         hosts = self._file.table(document, "hosts", ())
         if not hosts:
             raise self._wrong((), "names no host: [hosts.NAME]")
-        return Lab(
-            path=self._path,
-            hosts={name: self._host(name, hosts[name]) for name in hosts},
-            **{"name": self._path.stem, **chosen},
-        )
+        found = {name: self._host(name, hosts[name]) for name in hosts}
+        self._all_different(found)
+        return Lab(path=self._path, hosts=found, **{"name": self._path.stem, **chosen})
+
+    def _all_different(self, hosts: Mapping[str, LabHost]) -> None:
+        """One host under two names would be leased to two people."""
+        seen: dict[tuple[str, int], str] = {}
+        for name, host in hosts.items():
+            other = seen.setdefault((host.address.lower().rstrip("."), host.port), name)
+            if other != name:
+                raise self._wrong(
+                    ("hosts", name, "address"), f"and its port are those of {other}, too: they are one host"
+                )
 
     def _host(self, name: str, table: object) -> LabHost:
         where = ("hosts", name)
@@ -193,4 +203,13 @@ class _Reader:
         # RFC 4253, 6.6: the key begins with the name of its kind.
         if not blob.startswith(len(kind).to_bytes(4) + kind.encode()):
             raise self._wrong(where, "is no public key: `ssh-ed25519 AAAA…`, as `ssh-keyscan` prints it")
+        # With the very library that is to compare it: a key it cannot read is no key of any host.
+        try:
+            paramiko.PKey.from_type_string(kind, blob)
+        except paramiko.pkey.UnknownKeyType:
+            raise self._wrong(
+                where, f"is of a kind that is not supported, {kind}: use the host's ed25519 key"
+            ) from None
+        except Exception as error:  # it says what is wrong with a key in many ways
+            raise self._wrong(where, f"is a damaged {kind} key: {error}") from error
         return f"{kind} {rest.split()[0]}"

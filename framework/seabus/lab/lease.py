@@ -17,14 +17,15 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Protocol, Self
-
-import psutil
 
 from seabus.errors import HeldError, LeaseLostError, QuarantinedError
 
 #: Attempts to bring a host back before it is put aside.
 ATTEMPTS: Final = 3
+#: Why a host is dirty of which nothing worse is known: who gets it examines it before it is rebooted.
+TO_BE_EXAMINED: Final = "to be examined"
 #: Environment variables in which CI systems name the job that runs.
 _JOBS: Final = ("CI_JOB_URL", "GITHUB_RUN_ID", "BUILD_URL", "CI_JOB_ID")
 
@@ -34,8 +35,10 @@ class Owner:
     """Who holds a lease.
 
     :param pid: 0 if it is not known: then nothing is known about its end either.
-    :param started: when the process began, in s: pids come round again.
+    :param started: when the process began, in clock ticks since its computer was booted (proc_pid_stat(5)):
+        pids come round again. No clock that anybody sets comes into it.
     :param job: the CI job, or empty.
+    :param boot: of the computer, a random number of each boot; empty: not known.
     """
 
     user: str
@@ -43,6 +46,7 @@ class Owner:
     pid: int
     started: float
     job: str = ""
+    boot: str = ""
 
     @classmethod
     def me(cls) -> Self:
@@ -56,8 +60,9 @@ class Owner:
             user=user,
             computer=socket.gethostname(),
             pid=os.getpid(),
-            started=psutil.Process().create_time(),
+            started=started(os.getpid()) or 0.0,
             job=job,
+            boot=boot_id(),
         )
 
     @classmethod
@@ -74,10 +79,9 @@ class Owner:
         """Whether the process is known to have ended; of another computer's nothing is known."""
         if self.computer != socket.gethostname() or self.pid == 0:
             return False
-        try:
-            return abs(psutil.Process(self.pid).create_time() - self.started) > 1
-        except psutil.NoSuchProcess:
+        if self.boot and self.boot != boot_id():
             return True
+        return started(self.pid) != self.started
 
     def __str__(self) -> str:
         job = f", job {self.job}" if self.job else ""
@@ -94,7 +98,8 @@ class Record:
     :param expires: the end of the present lease, in s of the clock of whoever keeps the record.
     :param reserved: who is next, until ``reserved_until``; nobody else gets it meanwhile.
     :param dirty: why the host must be looked at before its next use; empty: it is clean.
-    :param kernel: that it ran, and ``tainted`` what its kernel had said of itself, before it became dirty.
+    :param kernel: that it ran, and ``tainted`` what its kernel had said of itself, before it became dirty;
+        an empty one: neither is known.
     :param failures: attempts in a row to bring it back that failed.
     :param quarantined: why it was put aside; empty: it was not.
     :param lent_by: the person who has it, while a process of theirs has it; theirs again until ``lent_until``
@@ -214,7 +219,7 @@ class Record:
         :raises LeaseLostError: it is not ours.
         """
         self.must_be(token, now)
-        if self.dirty:
+        if self.dirty not in ("", TO_BE_EXAMINED):
             return self
         return dataclasses.replace(self, dirty=why, kernel=kernel, tainted=tainted)
 
@@ -235,7 +240,7 @@ class Record:
         failures = self.failures + 1
         return dataclasses.replace(
             self,
-            dirty=self.dirty or why,
+            dirty=self.dirty or TO_BE_EXAMINED,
             failures=failures,
             quarantined=why if failures >= ATTEMPTS else "",
         )
@@ -256,10 +261,15 @@ class Record:
         return dataclasses.replace(self, owner=None, expires=0.0)
 
     def repaired(self) -> Record:
-        """It, out of quarantine; it must still be looked at."""
-        if not self.quarantined:
+        """It, out of quarantine, or no longer known to be dirty while nobody has it; still to be examined.
+
+        What it was like before is forgotten: whoever repaired it may have given it another kernel.
+        """
+        if not self.quarantined and (not self.dirty or self.owner is not None):
             return self
-        return dataclasses.replace(self, failures=0, quarantined="", dirty=self.dirty or "was in quarantine")
+        return dataclasses.replace(
+            self, failures=0, quarantined="", dirty=TO_BE_EXAMINED, kernel="", tainted=0
+        )
 
     def as_json(self) -> dict[str, Any]:
         """For a file."""
@@ -273,6 +283,22 @@ class Record:
         """
         people = {name: found.get(name) for name in ("owner", "reserved", "lent_by")}
         return cls(**{**found, **{name: Owner(**one) if one else None for name, one in people.items()}})
+
+
+def boot_id() -> str:
+    """Of the computer this runs on: a random number of each boot."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def started(pid: int) -> float | None:
+    """When a process began, in clock ticks since boot; None: it has ended, waited for or not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # proc_pid_stat(5): field 2 is a name in parentheses, with anything in it; 3 is the state, 22 the start.
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else float(fields[19])
 
 
 class Leases(Protocol):

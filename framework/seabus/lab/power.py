@@ -6,13 +6,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
-from seabus.errors import DeadlineError, HostError
+from seabus.errors import HostError
 from seabus.lab.inventory import LabHost
+from seabus.machine.process import tied
 from seabus.patience import deadline
 
 _TAIL: Final = 1000
@@ -28,20 +30,11 @@ async def cycle(host: LabHost) -> None:
             f"lab host {host.name} must be rebooted, and the lab file has no `power-cycle` for it",
             hint="reboot it by hand, then: seabus lab repaired " + host.name,
         )
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *host.power_cycle,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise HostError(f"{host.name}'s power-cycle cannot be run: {error}") from error
+    process = await _start(host, "power-cycle", host.power_cycle, asyncio.subprocess.PIPE)
     try:
         async with deadline(host.boot_seconds, f"{host.name}'s power-cycle"):
             output, _ = await process.communicate()
-    except DeadlineError:
+    except BaseException:
         _end(process)
         raise
     if process.returncode != 0:
@@ -59,21 +52,30 @@ async def console(host: LabHost, keep: Path) -> AsyncIterator[None]:
         yield
         return
     with keep.open("ab") as output:
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *host.console,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise HostError(f"{host.name}'s console cannot be run: {error}") from error
+        process = await _start(host, "console", host.console, output)
         try:
             yield
         finally:
             _end(process)
             await process.wait()
+
+
+async def _start(
+    host: LabHost, key: str, argv: Sequence[str], output: int | IO[bytes]
+) -> asyncio.subprocess.Process:
+    """A command of the lab file, in a session of its own, and killed with us: nobody else would end it."""
+    if shutil.which(argv[0]) is None:
+        raise HostError(
+            f"{host.name}'s {key} cannot be run: there is no program {argv[0]}",
+            hint=f"correct `{key}` in the lab file, or install it",
+        )
+    return await asyncio.create_subprocess_exec(
+        *tied(argv),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=output,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
+    )
 
 
 def _end(process: asyncio.subprocess.Process) -> None:

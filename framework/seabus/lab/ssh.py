@@ -10,31 +10,37 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import errno
 import io
 import select
 import shlex
 import socket
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
 import paramiko
 
 from seabus.channel.interface import CommandResult
-from seabus.errors import ChannelError, HostError, MachineError
+from seabus.errors import ChannelError, DiskError, HostError, MachineError, SeabusError
 from seabus.lab.inventory import LabHost
 from seabus.patience import ANSWER, deadline, scale
 
 _T = TypeVar("_T")
 
 _CONNECT: Final = 20.0
-#: Seconds between signs of life; three that are not answered end the connection (sshd: ClientAlive…).
-_KEEPALIVE: Final = 5
+#: Seconds between signs of life that we ask for.
+_KEEPALIVE: Final = 5.0
+#: So many that are not answered end the connection (as sshd's ClientAliveCountMax).
+_UNANSWERED: Final = 3
 _BLOCK: Final = 1 << 16
 #: Seconds between two beats of :meth:`SshHost.open`.
 _BEAT: Final = 15.0
+#: What the network says of a host that is off, or about to come up.
+_SILENT: Final = frozenset({errno.ECONNREFUSED, errno.ECONNRESET, errno.EHOSTUNREACH, errno.ETIMEDOUT})
 #: Channels are read by a thread each, two a command.
 _THREADS: Final = 32
 
@@ -50,6 +56,10 @@ class SshHost:
         assert transport is not None  # connect() has made it
         self._transport = transport
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"ssh {host.name}")
+        # Closing a channel may wait for a connection that takes nothing: never in the loop, nor behind
+        # those who wait for that channel.
+        self._closing = ThreadPoolExecutor(1, thread_name_prefix=f"ssh {host.name} closing")
+        self._watch = _Watch(transport, host.name)
 
     @classmethod
     async def connect(cls, host: LabHost) -> SshHost:
@@ -71,18 +81,17 @@ class SshHost:
         :raises ChannelError: the connection broke.
         :raises DeadlineError: it did not end in time.
         """
-        channel = await self._call(lambda: self._transport.open_session(timeout=within * scale()))
-        try:
-            async with deadline(within, f"{self.host.name}'s command `{shlex.join(argv)}`"):
-                await self._call(lambda: channel.exec_command(shlex.join(argv)))
-                output, errors, _ = await asyncio.gather(
-                    self._call(lambda: _drain(channel.recv)),
-                    self._call(lambda: _drain(channel.recv_stderr)),
-                    self._call(lambda: _feed(channel, stdin)),
-                )
-                status = await self._call(channel.recv_exit_status)
-        finally:
-            channel.close()
+        command = shlex.join(argv)
+        async with (
+            deadline(within, f"{self.host.name}'s command `{command}`"),
+            self._channel(command, within) as channel,
+        ):
+            output, errors, _ = await asyncio.gather(
+                self._call(lambda: _drain(channel.recv)),
+                self._call(lambda: _drain(channel.recv_stderr)),
+                self._call(lambda: _feed(channel, stdin)),
+            )
+            status = await self._call(channel.recv_exit_status)
         if status < 0 and not self.alive:
             raise ChannelError(f"the connection to {self.host.name} was lost during `{argv[0]}`")
         # SSH tells of a signal in a message that paramiko does not keep: -1 says no more than that.
@@ -97,7 +106,7 @@ class SshHost:
     async def spawn(self, *argv: str, output: str) -> int:
         """Start a command that goes on by itself; returns its pid."""
         script = f"setsid {shlex.join(argv)} >>{shlex.quote(output)} 2>&1 </dev/null & echo $!"
-        return int((await self.run("sh", "-c", script)).must_succeed().text)
+        return int(self.must_succeed(await self.run("sh", "-c", script)).text)
 
     async def read(self, path: str, *, offset: int = 0) -> bytes:
         """A file's content from ``offset`` to its end."""
@@ -115,7 +124,10 @@ class SshHost:
         """Make or replace a file, or append to it."""
         quoted = shlex.quote(path)
         script = (
-            f"cat >>{quoted}" if append else f"umask 077 && cat >{quoted}.new && mv {quoted}.new {quoted}"
+            f"cat >>{quoted}"
+            if append
+            else f"umask 077 && {{ cat >{quoted}.new && mv {quoted}.new {quoted} || "
+            f"{{ rm -f {quoted}.new; false; }}; }}"
         )
         await self._write(f"{script} && chmod {mode:o} {quoted}", data, within)
 
@@ -124,7 +136,21 @@ class SshHost:
         await self.write(path, await asyncio.to_thread(local.read_bytes), mode=mode, within=within)
 
     async def _write(self, script: str, data: bytes, within: float) -> None:
-        (await self.run("sh", "-c", script, stdin=data, within=within)).must_succeed()
+        self.must_succeed(await self.run("sh", "-c", script, stdin=data, within=within))
+
+    def must_succeed(self, result: CommandResult) -> CommandResult:
+        """The result of a command of this host.
+
+        :raises DiskError: one of its disks is full.
+        :raises MachineError: it failed in another way.
+        """
+        if result.exit != 0 and b"No space left" in result.stderr:
+            raise DiskError(
+                f"lab host {self.host.name} has no space left on a disk",
+                hint=f"see what fills it (seabus lab ssh {self.host.name}), or name another `folder`",
+                details={"stderr": result.stderr.decode(errors="backslashreplace").strip()},
+            )
+        return result.must_succeed()
 
     async def open(self, *argv: str, beat: bytes = b"") -> socket.socket:
         """A program on the host; what is sent goes to its standard input, its output comes back.
@@ -133,23 +159,26 @@ class SshHost:
 
         :param beat: sent between lines when nothing else was for a while, so that silence means an end.
         :raises ChannelError: the connection broke.
+        :raises DeadlineError: it could not be started in time.
         """
-        channel = await self._call(lambda: self._transport.open_session(timeout=ANSWER * scale()))
-        await self._call(lambda: channel.exec_command(f"exec {shlex.join(argv)} 2>/dev/null"))
+        channel = await self._started(argv)
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         _Pump(channel, theirs, beat)
         return ours
 
     async def record(self, keep: Path, *argv: str) -> None:
-        """Append a program's output to a file of ours, until it ends or the connection does."""
-        channel = await self._call(lambda: self._transport.open_session(timeout=ANSWER * scale()))
-        await self._call(lambda: channel.exec_command(f"exec {shlex.join(argv)} 2>/dev/null"))
+        """Append a program's output to a file of ours, until it ends or the connection does.
+
+        :raises ChannelError: the connection broke.
+        :raises DeadlineError: it could not be started in time.
+        """
+        channel = await self._started(argv)
         threading.Thread(target=_keep, args=(channel, keep), daemon=True).start()
 
     async def ended(self) -> int:
         """Wait for the end of the connection."""
-        await self._call(self._transport.join)
+        await asyncio.wrap_future(self._watch.over)
         return 1
 
     def ended_error(self) -> MachineError:
@@ -162,10 +191,56 @@ class SshHost:
     async def close(self) -> None:
         await asyncio.to_thread(self._client.close)
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._closing.shutdown(wait=False)
+
+    async def _started(self, argv: tuple[str, ...]) -> paramiko.Channel:
+        """The channel of a program that goes on; whoever gets it closes it."""
+        command = f"exec {shlex.join(argv)} 2>/dev/null"
+        async with (
+            deadline(ANSWER, f"{self.host.name} to start `{shlex.join(argv)}`"),
+            self._channel(command, ANSWER, stays=True) as channel,
+        ):
+            return channel
+
+    @contextlib.asynccontextmanager
+    async def _channel(
+        self, command: str, within: float, *, stays: bool = False
+    ) -> AsyncIterator[paramiko.Channel]:
+        """A channel that runs a command, closed after the body: that ends all threads that wait for it.
+
+        :param stays: it is closed only if something goes wrong.
+        """
+        # Its own limit comes after ours, and frees the thread.
+        opening = self._submit(lambda: self._transport.open_session(timeout=within * scale() + 1))
+        try:
+            channel = await self._result(opening)
+            await self._call(lambda: channel.exec_command(command))
+            yield channel
+        except BaseException:
+            stays = False
+            raise
+        finally:
+            if not stays:
+                # It may be opened only later, when nobody waits for it any more.
+                opening.add_done_callback(self._close)
+
+    def _close(self, opening: Future[paramiko.Channel]) -> None:
+        if not opening.cancelled() and opening.exception() is None:
+            with contextlib.suppress(RuntimeError):  # the connection is closed, and with it all channels
+                self._closing.submit(opening.result().close)
 
     async def _call(self, work: Callable[[], _T]) -> _T:
+        return await self._result(self._submit(work))
+
+    def _submit(self, work: Callable[[], _T]) -> Future[_T]:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+            return self._pool.submit(work)
+        except RuntimeError as error:
+            raise ChannelError(f"the connection to {self.host.name} is closed") from error
+
+    async def _result(self, future: Future[_T]) -> _T:
+        try:
+            return await asyncio.wrap_future(future)
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise ChannelError(f"the connection to {self.host.name} broke: {error!r}") from error
 
@@ -212,10 +287,61 @@ def _connect(host: LabHost) -> paramiko.SSHClient:
     except (OSError, EOFError) as error:
         client.close()
         raise HostError(f"{where} cannot be reached: {error}", hint="is it up, and its sshd?") from error
-    transport = client.get_transport()
-    assert transport is not None
-    transport.set_keepalive(_KEEPALIVE)
     return client
+
+
+class _Watch:
+    """Knows when a connection is over, and ends one whose other side has fallen silent.
+
+    TCP alone notices nothing when a host hangs or its cable is pulled, and paramiko's keepalive asks for no
+    answer. Here each sign of life wants one.
+    """
+
+    def __init__(self, transport: paramiko.Transport, name: str) -> None:
+        #: Done when the connection is over. One for all who wait: it cannot be cancelled by one of them.
+        self.over: Future[None] = Future()
+        self.over.set_running_or_notify_cancel()
+        self._transport = transport
+        self._asked_at: float | None = None
+        self._end = threading.Event()
+        for work in (self._ask, self._look):
+            threading.Thread(target=work, name=f"ssh {name} watch", daemon=True).start()
+
+    def _ask(self) -> None:
+        # paramiko waits for an answer as long as the connection lasts: hence a thread of its own.
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            while not self._end.wait(_KEEPALIVE):
+                self._asked_at = time.monotonic()
+                self._transport.global_request("keepalive@openssh.com", wait=True)
+                self._asked_at = None
+
+    def _look(self) -> None:
+        try:
+            while self._transport.is_active():
+                asked_at = self._asked_at
+                if asked_at is not None and time.monotonic() - asked_at > _KEEPALIVE * _UNANSWERED * scale():
+                    self._transport.close()
+                    break
+                self._transport.join(_KEEPALIVE / 5)
+        finally:
+            self._end.set()
+            self.over.set_result(None)
+
+
+def is_silence(error: SeabusError) -> bool:
+    """Whether a host that could not be commanded is one that does not answer: it is off, or hangs.
+
+    One that answers with another key, or does not let us in, is up; and a fault of our own network says
+    nothing about it.
+    """
+    cause = error.__cause__
+    if isinstance(error, MachineError) or isinstance(cause, TimeoutError | EOFError):
+        return True
+    if isinstance(cause, paramiko.ssh_exception.NoValidConnectionsError):
+        return all(isinstance(one, OSError) and one.errno in _SILENT for one in cause.errors.values())
+    if isinstance(cause, OSError):
+        return cause.errno in _SILENT
+    return type(cause) is paramiko.SSHException and "banner" in str(cause)
 
 
 def _drain(receive: Callable[[int], bytes]) -> bytes:

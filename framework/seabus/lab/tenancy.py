@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import hashlib
 import threading
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,10 +18,11 @@ from seabus.guest.vmm import VmmFiles
 from seabus.images.guests import GuestImages
 from seabus.images.store import Say
 from seabus.lab import fence, hand_back, health
+from seabus.lab.fence import Mark
 from seabus.lab.health import Health
 from seabus.lab.inventory import Lab, LabHost
-from seabus.lab.lease import Leases
-from seabus.lab.ssh import SshHost
+from seabus.lab.lease import TO_BE_EXAMINED, Leases
+from seabus.lab.ssh import SshHost, is_silence
 from seabus.machine.config import WorldConfig
 from seabus.world import boot
 
@@ -39,9 +42,11 @@ class Tenancy:
     def __init__(self, host: LabHost, leases: Leases, token: int, say: Say) -> None:
         self.host = host
         self.token = token
+        self.mark = Mark(token=token)
         self.ssh: SshHost
         self.health: Health
         self.agent_argv: tuple[str, ...] = ()
+        #: Of the configuration it was begun with; see :meth:`files_for`.
         self.files: VmmFiles
         #: How the monitors of the host's QEMU are asked for.
         self.monitor_object = False
@@ -53,7 +58,10 @@ class Tenancy:
         self._leases = leases
         self._say = say
         self._soiled = False
-        self._lost: SeabusError | None = None
+        self._images: GuestImages
+        self._files: dict[tuple[Path, Path], VmmFiles] = {}
+        self._lost: LeaseLostError | None = None
+        self._renewed = _clock()
         self._ending = threading.Event()
         self._beats = threading.Thread(target=self._beat, name=f"lease of {host.name}", daemon=True)
 
@@ -72,7 +80,8 @@ class Tenancy:
         tenancy._beats.start()
         try:
             await tenancy._enter()
-            await tenancy._furnish(images, config)
+            tenancy._images = images
+            await tenancy._furnish(config)
         except BaseException:
             await tenancy._leave()
             raise
@@ -83,6 +92,7 @@ class Tenancy:
 
         :raises CapabilityError: the lab file does not allow this kind for this host.
         :raises LeaseLostError: it is not ours any more.
+        :raises HostError: it was rebooted since it was examined.
         """
         if kind not in self.host.faults:
             raise CapabilityError(
@@ -92,34 +102,63 @@ class Tenancy:
             )
         if self._lost:
             raise self._lost
-        self._soil(f"given {kind} under lease {self.token}")
+        why = f"given {kind} under lease {self.token}"
         if pfn is not None:
             self.pfns.add(pfn)
-        await fence.must_hold(self.host.name, self.ssh, self.token)
+        try:
+            self._soil(why)
+            await fence.must_hold(self.host.name, self.ssh, self.mark, boot_id=self.health.boot_id, dirty=why)
+        except LeaseLostError as error:
+            self._lost = error
+            raise
+
+    @property
+    def lost(self) -> bool:
+        """Whether the lease is over, or was not renewed in time: the host may be somebody else's."""
+        return self._lost is not None or _clock() - self._renewed > TTL
+
+    async def files_for(self, config: WorldConfig) -> VmmFiles:
+        """What the VMM of a configuration needs, on the host; copied there if it is not yet.
+
+        :raises CapabilityError: the host has no QEMU, or no firmware for it.
+        :raises DiskError: the host has no room.
+        """
+        kernel = config.l2_kernel or self._images.kernel
+        initrd = config.l2_initrd or self._images.initrd("l2")
+        if (kernel, initrd) not in self._files:
+            self._files[kernel, initrd] = VmmFiles(
+                program=self.host.qemu,
+                firmware=self.host.firmware,
+                kernel=await self._push(kernel, "l2-Image"),
+                initrd=await self._push(initrd, "l2-initrd"),
+            )
+        return self._files[kernel, initrd]
 
     async def give_back(self, why: str = "") -> None:
         """Leave the host as it was, or rebooted, or known to be dirty; and let go of it.
 
+        A host that is not ours any more is left as it is.
+
         :param why: it misbehaved, and must be rebooted whatever it says.
+        :raises LeaseLostError: it was broken under a lease that is over: who has it now finds it dirty.
         :raises QuarantinedError: it could not be brought back.
         """
         try:
             if why:
                 self._soil(why)
             if self._soiled:
-                left = [why] if why else await hand_back.is_clean(self.ssh, self.health, self.pfns)
-                record = self._leases.check(self.host.name, self.token)
+                self._leases.check(self.host.name, self.token)
+                left = [why] if why else await self._what_is_left()
                 if left:
                     self._say(f"{self.host.name}: not clean: {'; '.join(left)}")
-                    await self.ssh.close()
-                    self.ssh, _ = await hand_back.bring_back(
-                        self.host, self._leases, self.token, record, say=self._say
-                    )
+                    await self._reach_again()
+                    await self._bring_back()
                 else:
                     self._leases.clean(self.host.name, self.token)
-            with contextlib.suppress(SeabusError):
-                await hand_back.tidy(self.ssh, self.host)
-                await fence.take_down(self.ssh, self.token)
+            await self._tidy_up()
+        except LeaseLostError as error:
+            self._lost = error
+            raise
         finally:
             await self._leave()
 
@@ -127,35 +166,89 @@ class Tenancy:
 
     async def _enter(self) -> None:
         """Connect; a host that was left dirty, or does not answer, is rebooted first."""
-        record = self._leases.check(self.host.name, self.token)
-        if not record.dirty:
+        name = self.host.name
+        record = self._leases.check(name, self.token)
+        broken = record.dirty not in ("", TO_BE_EXAMINED)
+        try:
             self.ssh = await SshHost.connect(self.host)
-            self.health = await health.examine(self.host.name, self.ssh)
+            self.health = await health.examine(name, self.ssh)
+        except SeabusError as error:
+            if not (broken or is_silence(error)):
+                raise  # it is up, and somebody else, or not for us
+            self._say(f"{name}: {error}")
+            await self._bring_back()
         else:
-            self.ssh, self.health = await hand_back.bring_back(
-                self.host, self._leases, self.token, record, say=self._say
-            )
-        health.must_be_usable(self.host.name, self.health)
-        await fence.put_up(self.host.name, self.ssh, self.token)
-
-    async def _furnish(self, images: GuestImages, config: WorldConfig) -> None:
-        folder = self.host.folder
-        (await self.ssh.run("mkdir", "-p", folder)).must_succeed()
-        agent = await self._push(images.agent, "seabus-agent", mode=0o755)
-        self.agent_argv = (agent, "--stdio", "--may-poison", "--idle", str(_IDLE))
-        self.files = VmmFiles(
-            program=self.host.qemu,
-            firmware=self.host.firmware,
-            kernel=await self._push(config.l2_kernel or images.kernel, "l2-Image"),
-            initrd=await self._push(config.l2_initrd or images.initrd("l2"), "l2-initrd"),
+            if dirty := await self._dirt(record.dirty if broken else ""):
+                self._leases.soil(name, self.token, dirty, kernel="", tainted=0)
+                self._say(f"{name}: not clean: {dirty}")
+                await self._bring_back()
+            elif record.dirty:
+                self._leases.clean(name, self.token)
+        self.health = dataclasses.replace(
+            self.health,
+            huge_pages=await hand_back.remember_huge_pages(self.ssh, self.health.huge_pages),
         )
+
+    async def _dirt(self, recorded: str) -> str:
+        """Put the fence up on a host that answers; why it must be rebooted, or empty."""
+        try:
+            health.must_be_usable(self.host.name, self.health)
+        except CapabilityError:
+            if not recorded:
+                raise  # else it may be for what was done to it
+        # Before its power is touched: whoever has it by another keeper of leases keeps it.
+        known = await fence.put_up(self.host.name, self.ssh, self.mark)
+        if not (recorded or known) and self.health.corrupted_kib:
+            return f"{self.health.corrupted_kib} KiB of its memory are poisoned"
+        return recorded or known
+
+    async def _bring_back(self) -> None:
+        self.ssh, self.health = await hand_back.bring_back(
+            self.host,
+            self._leases,
+            self.mark,
+            self._leases.check(self.host.name, self.token),
+            reached=getattr(self, "ssh", None),
+            boots={self.health.boot_id} if hasattr(self, "health") else set(),
+            say=self._say,
+        )
+
+    async def _reach_again(self) -> None:
+        """A lost connection says nothing about the host: if it answers, it is asked whose it is."""
+        if not self.ssh.alive:
+            with contextlib.suppress(SeabusError):
+                again = await SshHost.connect(self.host)
+                await self.ssh.close()
+                self.ssh = again
+
+    async def _what_is_left(self) -> list[str]:
+        return await hand_back.is_clean(self.ssh, self.mark, self.health, self.pfns)
+
+    async def _tidy_up(self) -> None:
+        """Take what is ours off the host, and the fence down, if it is still ours to do so."""
+        name = self.host.name
+        try:
+            self._leases.check(name, self.token)
+            await fence.must_hold(name, self.ssh, self.mark)
+            await hand_back.tidy(self.ssh, self.host)
+            await fence.take_down(name, self.ssh, self.mark)
+        except SeabusError as error:
+            # With its fence up, the next holder takes it for dirty.
+            if isinstance(error, LeaseLostError):
+                self._lost = error
+            self._say(f"{name}: left as it is: {error}")
+
+    async def _furnish(self, config: WorldConfig) -> None:
+        self.ssh.must_succeed(await self.ssh.run("mkdir", "-p", self.host.folder))
+        agent = await self._push(self._images.agent, "seabus-agent", mode=0o755)
+        self.agent_argv = (agent, "--stdio", "--may-poison", "--idle", str(_IDLE))
+        self.files = await self.files_for(config)
         for path in (self.files.program, self.files.firmware):
             if (await self.ssh.run("test", "-r", path)).exit != 0:
                 raise CapabilityError(
                     f"lab host {self.host.name} has no {path}",
                     hint="install QEMU and its UEFI there, or say where they are: `qemu`, `firmware`",
                 )
-
         self.monitor_object = await boot.has_monitor_object(self.ssh, self.files.program)
 
     async def _push(self, local: Path, name: str, *, mode: int = 0o644) -> str:
@@ -195,10 +288,17 @@ class Tenancy:
     def _beat(self) -> None:
         while not self._ending.wait(TTL / 3):
             try:
+                asked = _clock()
                 self._leases.renew(self.host.name, self.token, ttl=TTL)
+                self._renewed = asked
             except LeaseLostError as error:
                 self._lost = error
                 return
-            except SeabusError as error:
-                # Who keeps the leases is asked again; if it stays silent the lease runs out.
+            except (SeabusError, OSError) as error:
+                # Who keeps the leases is asked again, a full disk as well; if it stays so the lease runs out.
                 self._say(f"{self.host.name}: {error}")
+
+
+def _clock() -> float:
+    """Seconds, those counted in which this computer was asleep."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

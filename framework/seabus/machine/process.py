@@ -71,7 +71,7 @@ class EmulatorProcess:
         """
         # First of all the tie to our life: QEMU's own `exit-with-parent` comes only after its 30 ms of
         # start-up, and whoever is killed in between leaves an emulator behind.
-        argv = [_setpriv(), "--pdeathsig", "KILL", *argv]
+        argv = tied(argv)
         descriptors = tuple(descriptors)
         keeping, keepers = socket.socketpair() if keepable else (None, None)
         if keepable and keepers:
@@ -192,11 +192,15 @@ def _limit(pid: int, *, memory_mib: int, file_mib: int) -> None:
             child.rlimit(kind, (ceiling, ceiling))
 
 
-def _setpriv() -> str:
+def tied(argv: Sequence[str]) -> list[str]:
+    """A command that is killed when the thread dies that starts it, and so never outlives us.
+
+    :raises CapabilityError: there is no setpriv (util-linux).
+    """
     program = shutil.which("setpriv")
     if program is None:
         raise CapabilityError(
-            "there is no setpriv, which ties an emulator to our life",
+            "there is no setpriv, which ties a program to our life",
             hint="sudo apt-get install util-linux",
         )
-    return program
+    return [program, "--pdeathsig", "KILL", *argv]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from seabus.arch.addresses import HostPhysical
-from seabus.errors import CapabilityError, HeldError, HostError, LeaseLostError, QuarantinedError
+from seabus.errors import CapabilityError, DiskError, HeldError, HostError, LeaseLostError, QuarantinedError
 from seabus.lab import fence, health
 from seabus.lab.embedded import EmbeddedLeases
 from seabus.lab.inventory import Lab
@@ -147,12 +147,61 @@ def test_two_keepers_of_leases_are_found_out_by_the_host(desk: Desk, tmp_path: P
     other.release("lab1", other.acquire("lab1", ttl=60))
     with desk.tenancy("lab1") as tenancy:
         others = Desk(desk.lab, other, desk.images)
-        with others.tenancy("lab1"):  # its number is higher, so the host is theirs
+        # Its number is higher, so the host is theirs, and rebooted: nobody has seen what we did to it.
+        with others.tenancy("lab1") as theirs:
+            assert theirs.health.boot_id != tenancy.health.boot_id
+            ssh = run(SshHost.connect(tenancy.host))
             with pytest.raises(LeaseLostError, match="knows a later lease, 2"):
-                run(tenancy.permit("hard-offline"))
-            assert run(fence.must_hold("lab1", tenancy.ssh, 2)) is None
-        tenancy._soiled = False  # nothing was broken, by its own account as well
-        desk.leases.clean("lab1", tenancy.token)
+                run(fence.must_hold("lab1", ssh, tenancy.mark))
+            run(fence.must_hold("lab1", ssh, theirs.mark))
+            run(ssh.close())
+
+
+def test_two_fresh_keepers_give_out_the_same_number(desk: Desk, tmp_path: Path) -> None:
+    others = Desk(desk.lab, EmbeddedLeases(desk.lab, folder=tmp_path / "other"), desk.images)
+    with desk.tenancy("lab1") as tenancy:
+        boot = tenancy.health.boot_id
+        with pytest.raises(LeaseLostError, match="another lease with the same number"):
+            run(others.begin("lab1"))
+        run(tenancy.permit("hard-offline"))
+        assert run(health.examine("lab1", tenancy.ssh)).boot_id == boot
+
+
+def test_dirt_that_its_keeper_has_lost(desk: Desk, tmp_path: Path) -> None:
+    """The record is gone with its computer; the host was noted to be dirty, and says so."""
+    tenancy = run(desk.begin("lab1"))
+    boot = tenancy.health.boot_id
+    run(tenancy.permit("hard-offline"))
+    tenancy._ending.set()
+    run(tenancy.ssh.close())
+    other = EmbeddedLeases(desk.lab, folder=tmp_path / "other")
+    other.release("lab1", other.acquire("lab1", ttl=60))
+    others = Desk(desk.lab, other, desk.images)
+    with others.tenancy("lab1") as after:
+        assert after.health.boot_id != boot
+    assert any("given hard-offline under lease 1" in text for text in others.said)
+
+
+def test_a_host_without_room(desk: Desk) -> None:
+    """Its disk is full before the guest's kernel is on it."""
+    folder = "/run/small"
+    full = ["sh", "-c", f"mkdir -p {folder} && mount -t tmpfs -o size=64k tmpfs {folder}"]
+
+    async def prepare(*argv: str) -> None:
+        ssh = await SshHost.connect(desk.lab.host("lab1"))
+        (await ssh.run(*argv)).must_succeed()
+        await ssh.close()
+
+    run(prepare(*full))
+    try:
+        desk.lab = change(desk.lab, "lab1", folder=folder)
+        with pytest.raises(DiskError, match="lab host lab1 has no space left") as caught:
+            run(desk.begin("lab1"))
+        assert "or name another `folder`" in caught.value.hint
+        assert "No space left" in caught.value.details["stderr"]
+        assert desk.leases.records()[0].owner is None
+    finally:
+        run(prepare("umount", folder))
 
 
 def test_a_host_that_does_not_come_back_is_put_aside_and_the_others_go_on(desk: Desk) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,12 @@ address = "altra-2.lab.example"
 port = 2222
 host-key = "{KEY}"
 """
+
+
+def key(*fields: str | bytes) -> str:
+    """The base64 of an SSH key with these fields (RFC 4253, 6.6)."""
+    data = [one.encode() if isinstance(one, str) else one for one in fields]
+    return base64.b64encode(b"".join(len(one).to_bytes(4) + one for one in data)).decode()
 
 
 def load(tmp_path: Path, text: str) -> inventory.Lab:
@@ -67,6 +74,11 @@ def test_an_identity_is_found_beside_the_lab_file(tmp_path: Path) -> None:
         ("[hosts.altra-2]", '[hosts."-x y"]', 10, "no name for a host"),
         (f'"{KEY}"', '"ssh-ed25519 AAAA"', 13, "no public key"),
         (f'"{KEY}"', f'"ssh-rsa {KEY.split()[1]}"', 13, "no public key"),
+        (f'"{KEY}"', f'"ssh-ed25519 {key("ssh-ed25519", b"short")}"', 13, "a damaged ssh-ed25519 key"),
+        (f'"{KEY}"', f'"ssh-ed25519 {key("ssh-ed25519")}"', 13, "a damaged ssh-ed25519 key"),
+        (f'"{KEY}"', f'"ssh-rsa {key("ssh-rsa", b"", b"")}"', 13, "a damaged ssh-rsa key"),
+        (f'"{KEY}"', f'"ecdsa-sha2-nistp256 {key("ecdsa-sha2-nistp256")}"', 13, "a damaged ecdsa-"),
+        (f'"{KEY}"', f'"ssh-mldsa {key("ssh-mldsa", b"x" * 32)}"', 13, "not supported, ssh-mldsa"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_line(
@@ -77,6 +89,14 @@ def test_what_is_wrong_is_told_with_its_line(
         load(tmp_path, GOOD.replace(old, new, 1) if old != f'"{KEY}"' else GOOD.replace(old, new))
     assert f"lab.toml:{line}: " in str(caught.value)
     assert words in str(caught.value)
+
+
+def test_two_names_of_one_host(tmp_path: Path) -> None:
+    """Two people would each have it."""
+    same = GOOD.replace("altra-2.lab", "Altra-1.lab")
+    load(tmp_path, same)  # another port may be another host, behind one address
+    with pytest.raises(UsageError, match=r"lab.toml:11: .*address.* are those of altra-1, too"):
+        load(tmp_path, same.replace("port = 2222", "port = 22"))
 
 
 @pytest.mark.parametrize("text", ["", "[lab]\n", "[hosts]\n"])

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from seabus.errors import HeldError, HostError, LeaseLostError, QuarantinedError
+from seabus.errors import DiskError, HeldError, HostError, LeaseLostError, QuarantinedError
 from seabus.lab.embedded import EmbeddedLeases
 from seabus.lab.inventory import Lab, LabHost
 from seabus.lab.keeper import of
@@ -600,6 +600,32 @@ def test_no_coordinator() -> None:
     lab = Lab(path=Path("x"), name="t", leases="labgrid", coordinator="127.0.0.1:1", hosts=HOSTS)
     with pytest.raises(HostError, match="coordinator"):
         of(lab)
+
+
+def test_what_a_reboot_of_this_computer_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seconds since boot start again: a reservation of the last boot would seem to have long to go."""
+    lab = Lab(path=Path("x"), name="t", hosts=HOSTS)
+    before = EmbeddedLeases(lab, folder=tmp_path, clock=lambda: 1_000_000.0)
+    before.soil("h1", before.acquire("h1", ttl=TTL), "given einj", kernel="", tainted=0)
+    before.reserve("h1", ttl=TTL)
+    monkeypatch.setattr("seabus.lab.embedded.boot_id", lambda: "another")
+    (record, _) = EmbeddedLeases(lab, folder=tmp_path, clock=lambda: 10.0).records()
+    assert (record.owner, record.reserved, record.reserved_until) == (None, None, 0.0)
+    assert record.dirty == "given einj"
+
+
+def test_no_room_for_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    leases = EmbeddedLeases(Lab(path=Path("x"), name="t", hosts=HOSTS), folder=tmp_path)
+    token = leases.acquire("h1", ttl=TTL)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(DiskError, match="record of lab host h1 cannot be written: No space left"):
+        leases.soil("h1", token, "given einj", kernel="", tainted=0)
+    monkeypatch.undo()
+    leases.check("h1", token)
 
 
 def test_a_damaged_record_is_told(tmp_path: Path) -> None:

@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import time
 
+import psutil
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from seabus.errors import HeldError, LeaseLostError, QuarantinedError
-from seabus.lab.lease import ATTEMPTS, Owner, Record
+from seabus.lab.lease import ATTEMPTS, TO_BE_EXAMINED, Owner, Record, started
 
 TTL = 10.0
 PEOPLE = [Owner(user=name, computer="lab", pid=100 + n, started=0.0) for n, name in enumerate("abc")]
@@ -127,6 +131,50 @@ def test_a_reservation_ends_by_itself_and_when_used() -> None:
         record.acquired(PEOPLE[1], 1, TTL)
     assert record.acquired(PEOPLE[1], 6, TTL).owner == PEOPLE[1]
     assert record.acquired(dataclasses.replace(PEOPLE[0], pid=7), 1, TTL).reserved is None
+
+
+@given(st.integers(0, 2), st.booleans())
+def test_repaired_forgets_what_the_host_was_like(failures: int, held: bool) -> None:
+    record = Record(host="h", dirty="given einj", kernel="7.3", tainted=4, failures=failures)
+    if held:
+        record = record.acquired(PEOPLE[0], 0, TTL)
+        assert record.repaired() == record  # its holder knows better
+        return
+    after = record.repaired()
+    assert (after.dirty, after.kernel, after.tainted, after.failures) == (TO_BE_EXAMINED, "", 0, 0)
+    assert Record(host="h").repaired() == Record(host="h")
+    # What is found out then is worth more than that it is to be examined.
+    taken = after.acquired(PEOPLE[0], 0, TTL)
+    assert taken.soiled(taken.token, 1, "given einj", kernel="", tainted=0).dirty == "given einj"
+
+
+def test_a_failure_of_a_clean_host_says_only_that_it_is_to_be_examined() -> None:
+    taken = Record(host="h").acquired(PEOPLE[0], 0, TTL)
+    assert taken.failed(taken.token, 1, "does not answer").dirty == TO_BE_EXAMINED
+
+
+def test_a_clock_that_is_set_ends_no_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither ours nor that of whoever looks: the start of a process is not told by the time of day."""
+    me = Owner.me()
+    start, now = psutil.Process().create_time(), time.time()
+    monkeypatch.setattr(psutil.Process, "create_time", lambda _: start + 7200)
+    monkeypatch.setattr(time, "time", lambda: now + 7200)
+    assert Owner.me() == me
+    assert not me.gone
+
+
+def test_a_process_of_another_boot_is_gone() -> None:
+    assert dataclasses.replace(Owner.me(), boot="another").gone
+    assert not dataclasses.replace(Owner.me(), boot="").gone  # not known
+
+
+def test_a_process_that_ended_is_gone_before_anybody_has_waited_for_it() -> None:
+    with subprocess.Popen(["sleep", "100"]) as child:
+        owner = dataclasses.replace(Owner.me(), pid=child.pid, started=started(child.pid) or 0.0)
+        assert not owner.gone
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert owner.gone
 
 
 def test_this_process_is_not_gone() -> None:
