@@ -39,6 +39,8 @@ class Playground:
         self._open = contextlib.ExitStack()
         self._coming: HeadStart[EmulatedWorld] | None = None
         self._session: Session | None = None
+        #: Called whenever the world begins anew.
+        self.on_beginning: list[Callable[[], None]] = []
         #: Called in the loop's thread with each event, as it happens.
         self.on_event: list[OnEvent] = []
         #: Opens what belongs to one world, such as the socket that others attach to.
@@ -82,6 +84,11 @@ class Playground:
         """Of the world that lives now."""
         return self.emulated.run_folder
 
+    @property
+    def is_from_kept_state(self) -> bool:
+        """Whether the world began in a state that was frozen by name, and not in its template's."""
+        return states.is_kept(self._frozen)
+
     def rewind(self) -> None:
         """Go back to the ready state: this world ends, and another clone of the same state begins.
 
@@ -113,6 +120,8 @@ class Playground:
     def _start(self) -> None:
         """Have a clone made."""
         self._session = None
+        for listener in self.on_beginning:
+            listener()
         self.victims.clear()
         self._beginnings += 1
         folder = self._artefacts / f"{self._beginnings:03}"

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from seabus.arch.esr import decode_esr
 from seabus.interactive import live
 from seabus.interactive.playground import Playground
 from seabus.observe.story import Story
@@ -24,6 +23,7 @@ IMPORTS: Final = {
     "HwpoisonInject": "seabus.faults.poison",
     "SoftOffline": "seabus.faults.poison",
     "chains": "seabus",
+    "decode": "seabus.interactive.decoding",
     "qemu_sea_esr": "seabus.arch.esr",
 }
 #: The names that tests get as fixtures.
@@ -78,15 +78,6 @@ class Level:
         return f'the {self._name}: {self._name}.run("uname", "-a"), .read(path), .write(path, data)'
 
 
-def decode(value: int | bytes) -> object:
-    """An ESR_ELx (a number) or a CPER (bytes), in words."""
-    if isinstance(value, int):
-        return decode_esr(value)
-    from seabus.arch.cper import decode_record
-
-    return decode_record(value)
-
-
 def names(world: Playground) -> dict[str, Any]:
     """Everything in scope."""
     import importlib
@@ -99,7 +90,6 @@ def names(world: Playground) -> dict[str, Any]:
         "inject": lambda fault: world.session.inject(fault),
         "expect": lambda *expectations: world.session.expect(*expectations),
         "story": LookedAt(world),
-        "decode": decode,
     }
     found["inject"].__doc__ = world.session.inject.__doc__
     found["expect"].__doc__ = world.session.expect.__doc__

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -116,6 +117,68 @@ def test_what_was_typed_becomes_a_test(kind: str, tmp_path: Path) -> None:
     assert done.returncode == 0, saved.read_text() + done.stdout
 
 
+USUAL = ("v = victim()", "inject(MemoryRecord(address=v.page.host_physical))")
+SAVED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    # At once: what comes of it comes while it is saved, and in the test after its last line.
+    "at-once": ((), USUAL),
+    "decode": ((), (*USUAL, "print(decode(0x92000410))")),
+    "comment": ((), (*USUAL, "v.touch('read')  # is it dead?")),
+    "rewind-within": ((), (*USUAL, f"world.rewind(); {'; '.join(USUAL)}")),
+    "memory": (("--l2-memory", "768"), USUAL),
+}
+
+
+def pytest_of(path: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(path)],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(("options", "lines"), SAVED.values(), ids=SAVED)
+def test_a_saved_test_passes_and_without_its_injection_fails(
+    options: tuple[str, ...], lines: tuple[str, ...], tmp_path: Path
+) -> None:
+    saved = tmp_path / "test_mine.py"
+    shell = pexpect.spawn(SEABUS[0], [*SEABUS[1:], "shell", "--quiet", *options], encoding="utf-8")
+    for number, line in enumerate([*lines, f"%save_test {saved}"], start=1):
+        shell.expect(rf"In \[{number}\]: ", timeout=300)
+        shell.sendline(line)
+    shell.expect("saved; run it by", timeout=SECONDS)
+    shell.sendeof()
+    shell.expect(pexpect.EOF, timeout=SECONDS)
+    done = pytest_of(saved)
+    assert done.returncode == 0, saved.read_text() + done.stdout
+    text = re.sub(r"inject\((.*)\)", r"repr(\1)", saved.read_text().partition("def test")[2])
+    saved.write_text(saved.read_text().partition("def test")[0] + "def test" + text)
+    assert "1 failed" in pytest_of(saved).stdout, saved.read_text()
+
+
+def test_what_began_in_a_kept_state_is_no_test(tmp_path: Path) -> None:
+    state = f"test-{uuid.uuid4().hex[:8]}"
+    shell = pexpect.spawn(SEABUS[0], [*SEABUS[1:], "shell", "--quiet"], encoding="utf-8", timeout=SECONDS)
+    for number, line in enumerate(
+        [f"world.freeze({state!r})", *USUAL, f"%save_test {tmp_path}/t.py"], start=1
+    ):
+        shell.expect(rf"In \[{number}\]: ")
+        shell.sendline(line)
+    shell.expect("began in a state that was kept")
+    shell.sendeof()
+    shell.expect(pexpect.EOF)
+    forget(state)
+    assert not (tmp_path / "t.py").exists()
+
+
+def forget(state: str) -> None:
+    """Remove a state that was kept by name."""
+    for path in Store().entries():
+        if path.name.startswith(USERS_OWN) and Store().read(path).manifest["inputs"] == {"name": state}:
+            Store().remove(path)
+
+
 @pytest.fixture
 def name() -> Iterator[str]:
     """A world in the background."""
@@ -190,9 +253,7 @@ def test_a_state_is_kept_by_name() -> None:
     again = seabus("shell", "--quiet", "--from", state, stdin=refused + CONSUMED)
     assert f"there is a state '{state}' already" in again.stdout
     assert again.returncode == 0, f"a refusal must leave the world watched: {again.stderr}"
-    for path in Store().entries():
-        if path.name.startswith(USERS_OWN) and Store().read(path).manifest["inputs"] == {"name": state}:
-            Store().remove(path)
+    forget(state)
     assert "there is no state 'other'" in seabus("shell", "--quiet", "--from", "other").stderr
 
 
