@@ -6,8 +6,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Coroutine, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from seabus.attach import LINE_LIMIT, PROTOCOL, SOCKET, requests
 from seabus.errors import SeabusError, UsageError
@@ -16,25 +16,50 @@ from seabus.report.complaint import as_json
 if TYPE_CHECKING:
     from seabus.attach.joinable import Joinable
 
+_T = TypeVar("_T")
+
 
 @contextlib.contextmanager
 def serving(world: Joinable) -> Iterator[None]:
     """Others may attach to this world while the body runs."""
-    loop = world.loop
-    server = loop.run(_Server(world).start())
+    server = _Server(world)
+    world.loop.run(server.start())
     try:
         yield
     finally:
-        server.close()
+        world.loop.run(server.end())
 
 
 class _Server:
     def __init__(self, world: Joinable) -> None:
         self._world = world
+        self._listening: asyncio.Server | None = None
+        self._attending: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._over = False
 
-    async def start(self) -> asyncio.Server:
+    async def start(self) -> None:
         path = self._world.run_folder / SOCKET
-        return await asyncio.start_unix_server(self._attend, path=path, limit=LINE_LIMIT)
+        self._listening = await asyncio.start_unix_server(self._greet, path=path, limit=LINE_LIMIT)
+
+    async def end(self) -> None:
+        """Nobody is attended to any more, and each hears that it is over: this world is no more."""
+        self._over = True
+        if self._listening is not None:
+            self._listening.close()
+        attending = dict(self._attending)
+        for task in attending:
+            task.cancel()
+        await asyncio.gather(*attending, return_exceptions=True)
+        for writer in attending.values():
+            writer.close()
+
+    def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._over:  # it had been let in already
+            writer.close()
+            return
+        task = asyncio.ensure_future(self._attend(reader, writer))
+        self._attending[task] = writer
+        task.add_done_callback(lambda done: self._attending.pop(done))
 
     async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -49,7 +74,13 @@ class _Server:
             if asked["do"] in requests.STREAMED:
                 await self._stream(asked, reader, writer)
                 return
-            answer = await self._ask(asked)
+            if asked["do"] in requests.ABANDONED:
+                answered = await _unless_gone(self._ask(asked), reader)
+                if answered is None:
+                    return
+                answer = answered
+            else:
+                answer = await self._ask(asked)
             _write(writer, {"ok": answer})
         except SeabusError as error:
             _write(writer, {"error": as_json(error)})
@@ -73,14 +104,21 @@ class _Server:
                 _write(writer, {"event": event})
                 await writer.drain()
 
-        telling = asyncio.ensure_future(tell())
-        gone = asyncio.ensure_future(reader.read())
-        try:
-            await asyncio.wait({telling, gone}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (telling, gone):
-                task.cancel()
-            await asyncio.gather(telling, gone, return_exceptions=True)
+        with contextlib.suppress(ConnectionError):
+            await _unless_gone(tell(), reader)
+
+
+async def _unless_gone(doing: Coroutine[Any, Any, _T], reader: asyncio.StreamReader) -> _T | None:
+    """What comes of it; None if whoever asked hung up before."""
+    task = asyncio.ensure_future(doing)
+    gone = asyncio.ensure_future(reader.read())
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        return await task if task.done() else None
+    finally:
+        for one in (task, gone):
+            one.cancel()
+        await asyncio.gather(task, gone, return_exceptions=True)
 
 
 def _read(line: bytes) -> dict[str, Any]:
