@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 from collections.abc import Iterator, Mapping
@@ -69,8 +70,9 @@ def _exchange(run: Running, request: Mapping[str, object]) -> Iterator[dict[str,
                 f"{run.name} cannot be attached to",
                 hint="a test's own world has only its console and monitor",
             ) from error
-        connection.sendall(json.dumps({"version": PROTOCOL, **request}).encode() + b"\n")
-        with connection.makefile("rb") as lines:
+        # A world that ends before it has let us in resets the connection.
+        with contextlib.suppress(ConnectionError), connection.makefile("rb") as lines:
+            connection.sendall(json.dumps({"version": PROTOCOL, **request}).encode() + b"\n")
             for line in lines:
                 message = json.loads(line)
                 if "error" in message:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 from collections.abc import Coroutine, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -31,42 +32,47 @@ def serving(world: Joinable) -> Iterator[None]:
 
 
 class _Server:
+    """Lets in by itself what :func:`asyncio.start_unix_server` forgets when it is closed meanwhile."""
+
     def __init__(self, world: Joinable) -> None:
         self._world = world
-        self._listening: asyncio.Server | None = None
-        self._attending: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
-        self._over = False
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._attending: dict[asyncio.Task[None], socket.socket] = {}
 
     async def start(self) -> None:
-        path = self._world.run_folder / SOCKET
-        self._listening = await asyncio.start_unix_server(self._greet, path=path, limit=LINE_LIMIT)
+        self._listener.setblocking(False)
+        self._listener.bind(str(self._world.run_folder / SOCKET))
+        self._listener.listen()
+        asyncio.get_running_loop().add_reader(self._listener, self._let_in)
 
     async def end(self) -> None:
         """Nobody is attended to any more, and each hears that it is over: this world is no more."""
-        self._over = True
-        if self._listening is not None:
-            self._listening.close()
+        asyncio.get_running_loop().remove_reader(self._listener)
+        self._listener.close()
         attending = dict(self._attending)
         for task in attending:
             task.cancel()
         await asyncio.gather(*attending, return_exceptions=True)
-        for writer in attending.values():
-            writer.close()
+        for connection in attending.values():  # some tasks had not even begun
+            connection.close()
 
-    def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._over:  # it had been let in already
-            writer.close()
-            return
-        task = asyncio.ensure_future(self._attend(reader, writer))
-        self._attending[task] = writer
-        task.add_done_callback(lambda done: self._attending.pop(done))
+    def _let_in(self) -> None:
+        with contextlib.suppress(BlockingIOError, ConnectionError):
+            connection, _ = self._listener.accept()
+            task = asyncio.ensure_future(self._attend(connection))
+            self._attending[task] = connection
+            task.add_done_callback(lambda done: self._attending.pop(done))
 
-    async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            with contextlib.suppress(ConnectionError):
+    async def _attend(self, connection: socket.socket) -> None:
+        with contextlib.suppress(ConnectionError):
+            reader, writer = await asyncio.open_connection(sock=connection, limit=LINE_LIMIT)
+            try:
                 await self._answer(reader, writer)
-        finally:
-            writer.close()
+            except asyncio.CancelledError:
+                writer.transport.abort()  # not to wait for one who reads nothing
+                raise
+            finally:
+                writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

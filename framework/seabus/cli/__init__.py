@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import importlib
+import json
+import os
 import signal
 import sys
 import traceback
@@ -15,7 +18,7 @@ from typing import Final
 
 import seabus
 from seabus.errors import DiskError, HostError, SeabusError, UsageError
-from seabus.report.complaint import complain
+from seabus.report.complaint import as_json, complain
 
 _EPILOG = """\
 exit codes: 0 pass, 1 fail (the system under test is wrong), 2 usage, 3 error (ours, the machine's or this
@@ -23,6 +26,7 @@ computer's), 4 unknown (no verdict could be reached), 128+N ended by signal N (1
 """
 
 
+_JSON: Final = "--json"
 #: In the order of the help. Each is imported when it is needed: all of them take the better part of a second.
 _COMMANDS: Final = {
     "run": "run",
@@ -98,25 +102,52 @@ def _host_error(error: OSError) -> HostError:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; every foreseeable problem becomes one line, a hint and an exit code."""
-    ending = _Ending()
     try:
-        words = list(sys.argv[1:] if argv is None else argv)
+        code = _main(list(sys.argv[1:] if argv is None else argv))
+        # What waits in a buffer is written here, where it can be told that nobody reads it.
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _write_nothing_more()
+        return 128 + signal.SIGPIPE
+    return code
+
+
+def _main(words: list[str]) -> int:
+    ending = _Ending()
+    # A wrong option is found before it is known what the others mean.
+    as_object = _JSON in words
+    try:
         arguments = parser(words[0] if words and words[0] in _COMMANDS else None).parse_args(words)
+        as_object = getattr(arguments, "json", None) is True
         code: int = arguments.main(arguments)
     except SeabusError as error:
-        complain(error, sys.stderr)
-        return error.exit_code
+        return _complain(error, as_object=as_object)
     except KeyboardInterrupt:
         print("seabus: interrupted; everything it had started is gone", file=sys.stderr)
         return 128 + ending.number
     except BrokenPipeError:
-        sys.stderr.close()
-        return 141
+        raise
     except OSError as error:
-        complain(_host_error(error), sys.stderr)
-        return HostError.exit_code
+        return _complain(_host_error(error), as_object=as_object)
     except Exception as error:  # exit code 1 means `fail`: a mistake of ours must never look like one
         traceback.print_exc()
         print(f"seabus: internal error, please report it: {error!r}", file=sys.stderr)
         return 3
     return code
+
+
+def _complain(error: SeabusError, *, as_object: bool) -> int:
+    """For people on standard error, and for who reads objects in place of the one that was asked for."""
+    complain(error, sys.stderr)
+    if as_object:
+        print(json.dumps({"error": as_json(error)}, default=str))
+    return error.exit_code
+
+
+def _write_nothing_more() -> None:
+    """Nobody reads; neither do the last words in the buffers find anybody when the interpreter ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # a test's has no descriptor
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

@@ -47,7 +47,7 @@ def play(script: TextIO, names: dict[str, Any]) -> int:
     except NotAsExpectedError as error:
         print(error, file=sys.stderr)
         return 1
-    except (SeabusError, SystemExit, KeyboardInterrupt):
+    except (SeabusError, SystemExit, KeyboardInterrupt, BrokenPipeError):
         raise
     except Exception:
         traceback.print_exc()

@@ -6,11 +6,10 @@ from __future__ import annotations
 import io
 from typing import Any, Final
 
-from rich.console import Console
-
 from seabus.interactive import live
 from seabus.interactive.playground import Playground
 from seabus.observe.story import Story
+from seabus.report.console import Console
 from seabus.session.session import Machine
 
 #: Where each name comes from that is not one of the test's fixtures; a saved test imports what it uses.
