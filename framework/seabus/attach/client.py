@@ -76,11 +76,12 @@ def _exchange(run: Running, request: Mapping[str, object]) -> Iterator[dict[str,
             for line in lines:
                 message = json.loads(line)
                 if "error" in message:
-                    raise _raised(message["error"])
+                    raise raised(message["error"])
                 yield message
 
 
-def _raised(told: Mapping[str, Any]) -> SeabusError:
+def raised(told: Mapping[str, Any]) -> SeabusError:
+    """An error as :func:`seabus.report.complaint.as_json` told of it."""
     kind = getattr(errors, str(told.get("class")), errors.MachineError)
     message, hint, details = told.get("message", ""), told.get("hint", ""), told.get("details")
     try:

@@ -6,9 +6,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from seabus.errors import UsageError
+from seabus.errors import HostError, SeabusError, UsageError
 from seabus.images.store import Store
 from seabus.interactive import states
 from seabus.interactive.head_start import HeadStart
@@ -20,6 +20,8 @@ from seabus.world.world import EmulatedWorld
 if TYPE_CHECKING:
     from seabus.observe.events import Event
     from seabus.session.session import Session, SessionVictim
+
+_GONE: Final = "this world is gone, world.rewind() makes another"
 
 OnEvent = Callable[["Playground | None", "Event"], None]
 
@@ -104,12 +106,27 @@ class Playground:
         Victims live on, as ``world.victims``; the story begins anew. It takes some seconds.
 
         :raises UsageError: not by this name, or not this world; it goes on as it was.
+        :raises SeabusError: it could not be written, and this world is gone: :meth:`rewind`.
         """
         world, lived, store = self.emulated, [one.victim for one in self.victims], Store()
         states.check(name, world, store)
-        self.loop.run(self.session.stage.rest())
-        self._frozen = self.loop.run(states.save(name, world, self._frozen, lived, store))
+        with self._gone_if_it_fails():
+            self.loop.run(self.session.stage.rest())
+            self._frozen = self.loop.run(states.save(name, world, self._frozen, lived, store))
         self.rewind()
+
+    @contextlib.contextmanager
+    def _gone_if_it_fails(self) -> Iterator[None]:
+        """A world that stands still, or that nobody watches, is none to go on with."""
+        try:
+            yield
+        except BaseException as error:
+            self._open.close()
+            if isinstance(error, OSError):
+                raise HostError(f"the state cannot be written: {error}", hint=_GONE) from error
+            if isinstance(error, SeabusError):
+                error.hint = f"{error.hint}; {_GONE}"
+            raise
 
     def victim(self, **options: Any) -> SessionVictim:  # noqa: ANN401 - Session.victim's
         """A process that owns memory: ``victim()``, ``victim(kind="memfd", pages=2, level="L1")``."""

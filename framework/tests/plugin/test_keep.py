@@ -132,6 +132,30 @@ def test_a_kept_world_can_be_joined(suite: pytest.Pytester) -> None:
     assert_nothing_left()
 
 
+def test_a_shared_world_is_kept(suite: pytest.Pytester) -> None:
+    """It ends after its module's last test, whichever of them failed."""
+    suite.makepyfile(
+        """
+        def test_fails(warm_world):
+            warm_world.guest.write("/tmp/mark", b"the same guest")
+            assert False
+
+        def test_passes(warm_world):
+            assert warm_world.guest.read("/tmp/mark") == b"the same guest"
+
+        def test_without():
+            pass
+        """
+    )
+    run = suite.runpytest_subprocess("--seabus-keep", "--seabus-keep-for=120")
+    assert run.parseoutcomes() == {"passed": 2, "failed": 1}
+    (kept,) = run_folder.running()
+    run.stdout.fnmatch_lines([f"*::test_fails: {kept.name}, for 2 minutes"])
+    assert monitor_of(kept.folder) == "running"
+    assert cli.main(["stop", kept.name]) == 0
+    assert_nothing_left()
+
+
 def test_its_time_is_up(suite: pytest.Pytester) -> None:
     suite.makepyfile(FAILS)
     suite.runpytest_subprocess("--seabus-keep", "--seabus-keep-for=2", "-k", "fails")

@@ -19,7 +19,8 @@ EVENT = Event(level="L1", witness="trace", kind="trouble", clock_ns=7, text="oop
 
 @pytest.mark.parametrize("failure", [ValueError("wrong"), SystemExit(1), BrokenPipeError()])
 def test_a_listener_that_fails_is_dropped_and_noted(failure: BaseException) -> None:
-    recorder, told = Recorder(), []
+    recorder = Recorder()
+    told: list[Event] = []
 
     def fails(event: Event) -> None:
         raise failure
