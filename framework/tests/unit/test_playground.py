@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What goes wrong with a living world leaves either the world as it was, or a way to go on. None is needed."""
+"""What goes wrong with a living world leaves either the world as it was, or a way to go on. It is faked."""
 
 from __future__ import annotations
 
