@@ -18,7 +18,11 @@ from seabus.world.freeze import Frozen
 from seabus.world.world import EmulatedWorld
 
 if TYPE_CHECKING:
-    from seabus.observe.events import Event
+    from seabus.arch.addresses import GuestPhysical, HostPhysical
+    from seabus.guest.touch import MceKill
+    from seabus.guest.victim import Disposition
+    from seabus.guest.victim import Kind as VictimKind
+    from seabus.observe.events import Event, Level
     from seabus.session.session import Session, SessionVictim
 
 _GONE: Final = "this world is gone, world.rewind() makes another"
@@ -128,9 +132,60 @@ class Playground:
                 error.hint = f"{error.hint}; {_GONE}"
             raise
 
-    def victim(self, **options: Any) -> SessionVictim:  # noqa: ANN401 - Session.victim's
-        """A process that owns memory: ``victim()``, ``victim(kind="memfd", pages=2, level="L1")``."""
-        made = self.session.victim(**options)
+    def victim(
+        self,
+        *,
+        kind: VictimKind = "anon",
+        pages: int = 1,
+        level: Level = "L2",
+        page_size: int | None = None,
+        shared: bool | None = None,
+        writable: bool | None = None,
+        locked: bool = False,
+        dirty: bool = False,
+        path: str | None = None,
+        physical: GuestPhysical | HostPhysical | None = None,
+        threads: int = 1,
+        cpu: int | None = None,
+        disposition: Disposition = "handle",
+        mce_kill: MceKill | None = None,
+    ) -> SessionVictim:
+        """A process that owns memory: ``victim()``, ``victim(kind="memfd", pages=2, level="L1")``.
+
+        What a kind does not take is ignored.
+
+        :param kind: what its memory is: anon, shmem, memfd, file, thp, hugetlb, …
+        :param pages: pages of the kind's size.
+        :param level: L2, the guest, or L1, beside the VMM.
+        :param page_size: of ``hugetlb`` and ``memfd``, in bytes; they must have been reserved.
+        :param shared: MAP_SHARED rather than MAP_PRIVATE, where there is a choice.
+        :param writable: whether it may be written to, where there is a choice.
+        :param locked: mlock(2) it.
+        :param dirty: of ``file``: written through the mapping, rather than read back.
+        :param path: of ``file`` and ``code-file``: made or overwritten, and kept. Without, one in /tmp.
+        :param physical: of ``physical``, the address in its own machine.
+        :param threads: how many it has.
+        :param cpu: the only CPU its threads may run on.
+        :param disposition: of SIGBUS.
+        :param mce_kill: PR_MCE_KILL of all its threads.
+        :raises AgentError: its machine cannot have it; ``errno`` says why.
+        """
+        made = self.session.victim(
+            level=level,
+            kind=kind,
+            pages=pages,
+            page_size=page_size,
+            shared=shared,
+            writable=writable,
+            locked=locked,
+            dirty=dirty,
+            path=path,
+            physical=physical,
+            threads=threads,
+            cpu=cpu,
+            disposition=disposition,
+            mce_kill=mce_kill,
+        )
         self.victims.append(made)
         return made
 

@@ -88,7 +88,7 @@ def ipython(names: dict[str, Any], world: Playground) -> None:
 def plain(names: dict[str, Any], world: Playground) -> None:
     """The standard library's prompt, with completion and a history."""
     history = folders.artefacts().parent / _HISTORY
-    readline.set_completer(rlcompleter.Completer(names).complete)
+    readline.set_completer(PlainCompleter(names).complete)
     readline.parse_and_bind("tab: complete")
     if history.exists():
         readline.read_history_file(history)
@@ -96,6 +96,22 @@ def plain(names: dict[str, Any], world: Playground) -> None:
         _Plain(names, world).interact(banner=BANNER, exitmsg="")
     finally:
         readline.write_history_file(history)
+
+
+class PlainCompleter(rlcompleter.Completer):
+    """Completes names without asking the world: ``v.page`` is a translation in the guest.
+
+    IPython infers what a property gives from its annotation.
+    """
+
+    def attr_matches(self, text: str) -> list[str]:
+        first, *attributes = text.split(".")
+        found = self.namespace.get(first)  # type: ignore[attr-defined]
+        for attribute in attributes[:-1]:
+            if isinstance(getattr(type(found), attribute, None), property):
+                return []
+            found = getattr(found, attribute, None)
+        return super().attr_matches(text)
 
 
 class _Plain(code.InteractiveConsole):

@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from typing import Any, Final
 
+from seabus.faults.fault import Fault, Receipt
 from seabus.interactive import live
 from seabus.interactive.playground import Playground
+from seabus.judge.expectation import Expectation
 from seabus.observe.story import Story
 from seabus.report.console import Console
-from seabus.session.session import Machine
+from seabus.session.outcome import Outcome
+from seabus.session.session import Machine, Session
 
 #: Where each name comes from that is not one of the test's fixtures; a saved test imports what it uses.
 IMPORTS: Final = {
@@ -81,17 +85,22 @@ def names(world: Playground) -> dict[str, Any]:
     """Everything in scope."""
     import importlib
 
+    def inject(fault: Fault) -> Receipt | None:
+        return world.session.inject(fault)
+
+    def expect(*expectations: Expectation | Iterable[Expectation]) -> Outcome:
+        return world.session.expect(*expectations)
+
+    inject.__doc__, expect.__doc__ = Session.inject.__doc__, Session.expect.__doc__
     found: dict[str, Any] = {
         "world": world,
         "host": Level(world, "host"),
         "guest": Level(world, "guest"),
         "victim": world.victim,
-        "inject": lambda fault: world.session.inject(fault),
-        "expect": lambda *expectations: world.session.expect(*expectations),
+        "inject": inject,
+        "expect": expect,
         "story": LookedAt(world),
     }
-    found["inject"].__doc__ = world.session.inject.__doc__
-    found["expect"].__doc__ = world.session.expect.__doc__
     for name, module in IMPORTS.items():
         imported = importlib.import_module(module)
         if not hasattr(imported, name):
