@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+import pexpect
 import psutil
 import pytest
 
@@ -64,6 +65,22 @@ def shell_of(folder: Path) -> str:
         return said.decode(errors="replace")
 
 
+def a_person_looks_in(name: str) -> None:
+    """By `seabus console`, which Ctrl-] leaves."""
+    console = pexpect.spawn(
+        sys.executable, ["-m", "seabus", "console", "--world", name, "l1"], encoding="utf-8", timeout=30
+    )
+    console.expect("Ctrl-] leaves")
+    console.send("\r")
+    console.expect("[#$] ")
+    console.send("echo up=$((6*8))\r")
+    console.expect("up=48")
+    console.send("\x1d")
+    console.expect(pexpect.EOF)
+    console.close()
+    assert console.exitstatus == 0
+
+
 @pytest.mark.parametrize("share", ["0", "2"], ids=["alone", "workers"])
 def test_the_world_of_a_failed_test_is_kept(
     suite: pytest.Pytester, share: str, capsys: pytest.CaptureFixture[str]
@@ -81,6 +98,7 @@ def test_the_world_of_a_failed_test_is_kept(
     assert cli.main(["qmp", "l0", "--world", kept.name, "query-status"]) == 0
     assert '"running"' in capsys.readouterr().out
     shell_of(kept.folder)
+    a_person_looks_in(kept.name)
     assert run_folder.reap() == []  # it is nobody's orphan
     capsys.readouterr()
     assert cli.main(["ps"]) == 0
