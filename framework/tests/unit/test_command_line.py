@@ -11,12 +11,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 import seabus
 from seabus import cli
-from seabus.cli import parser
+from seabus.attach import client
+from seabus.cli import parser, up
+from seabus.errors import HostError
+from seabus.world.freeze import Frozen
 
 SAMPLES = Path(__file__).parents[1] / "report" / "samples"
 SEABUS = [sys.executable, "-m", "seabus"]
@@ -138,3 +142,21 @@ def test_everything_is_shown_on_our_console() -> None:
         if imported and calls:
             wrong.append(str(path))
     assert not wrong
+
+
+@pytest.mark.parametrize("folder", ["none-such", "a-file"])
+def test_a_world_that_cannot_be_held_says_so(folder: str, tmp_path: Path) -> None:
+    """In the background there is no terminal, and only who started it to be told."""
+    (tmp_path / "a-file").touch()
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(read)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        os._exit(up._hold(cast(Frozen, None), tmp_path / folder, 1, os.fdopen(write, "w")))
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        error = client.raised(json.loads(pipe.read())["error"])
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == error.exit_code == 3
+    assert isinstance(error, HostError)
+    assert "up.log" in error.message
