@@ -41,26 +41,16 @@ def if_failed(request: pytest.FixtureRequest, session: Session) -> None:
     from seabus.world.world import EmulatedWorld
 
     world = session.world
-    sharing = _sharing(request)
+    # A module's world ends with its module's last test, which need not be one that has it.
+    items = [item for item in request.session.items if request.node in item.listchain()]
+    sharing = [item for item in items if request.fixturename in getattr(item, "fixturenames", ())]
     failed = [item.nodeid for item in sharing if item.stash.get(FAILED, False)]
     if not (request.config.option.seabus_keep and failed):
         return
     if isinstance(world, EmulatedWorld) and world.process.alive:
         session.run(world.keep(request.config.option.seabus_keep_for, beside=kept.beside(session)))
-        # Told by the report of the one that ends last; those of the others are made already.
-        for item in sharing:
+        for item in items:
             item.user_properties += [(_KEPT, str(world.run_folder)), (_FAILED, ", ".join(failed))]
-
-
-def _sharing(request: pytest.FixtureRequest) -> list[pytest.Item]:
-    """The tests that have this world: one, or those of a module."""
-    if isinstance(request.node, pytest.Item):
-        return [request.node]
-    return [
-        item
-        for item in request.session.items
-        if request.node in item.listchain() and request.fixturename in getattr(item, "fixturenames", ())
-    ]
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:

@@ -263,7 +263,7 @@ def test_a_command_ends_with_who_asked_for_it() -> None:
         asking.send_signal(signal.SIGINT)
         assert asking.wait(SECONDS) == 130
     with deadline("the command to end"):
-        while seabus("exec", "l1", "sh", "-c", "grep -l 1234 /proc/[0-9]*/cmdline | grep -v $$").stdout:
+        while seabus("exec", "l1", "sh", "-c", "grep -l '123[4]' /proc/[0-9]*/cmdline").stdout:
             pass
     os.close(read)
     os.close(write)
