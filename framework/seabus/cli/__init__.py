@@ -22,7 +22,8 @@ from seabus.report.complaint import as_json, complain
 
 _EPILOG = """\
 exit codes: 0 pass, 1 fail (the system under test is wrong), 2 usage, 3 error (ours, the machine's or this
-computer's), 4 unknown (no verdict could be reached), 128+N ended by signal N (130: Ctrl-C)
+computer's), 4 unknown (no verdict could be reached), 128+N ended by signal N (130: Ctrl-C, 141: nobody reads
+the output). A command with --json tells an error as an object, too: {"error": {"class": …, "message": …, …}}
 """
 
 
