@@ -6,16 +6,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import socket
+import subprocess
 import threading
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import psutil
 import pytest
 
-from seabus.attach import PROTOCOL, SOCKET
+from seabus.attach import PROTOCOL, SOCKET, requests
 from seabus.attach.joinable import Joinable
 from seabus.attach.server import serving
 from seabus.errors import AgentError
@@ -171,3 +175,20 @@ def test_a_request_that_makes_no_sense(world: World) -> None:
             asking.close()
             assert told is not None
             assert told["error"]["class"] == "UsageError"
+
+
+def test_a_command_and_its_children_are_found_by_their_mark() -> None:
+    """What the agent is told to run, run here."""
+    mark = uuid.uuid4().hex
+    argv = ["sh", "-c", "sleep 600 & wait"]
+    with subprocess.Popen(argv, env={"PATH": os.environ["PATH"], requests._MARK: mark}) as command:
+        with subprocess.Popen(["sleep", "600"]) as another:
+            children = []
+            while not children:
+                children = psutil.Process(command.pid).children()
+            subprocess.run(["sh", "-c", requests._KILL, "sh", f"{requests._MARK}={mark}"], check=True)
+            assert command.wait(SECONDS) == -9
+            psutil.wait_procs(children, timeout=SECONDS)
+            assert another.poll() is None
+            another.kill()
+        assert not any(child.is_running() and child.status() != "zombie" for child in children)
