@@ -12,6 +12,8 @@
 
 A connection carries one request, a line of JSON: ``{"version": 1, "do": "exec", …}``. Answers are lines, too:
 ``{"ok": …}`` or ``{"error": …}``, and before it, where a request streams, any number of ``{"event": …}``.
+Who hangs up before the answer ends a command; anything else that was begun goes on. When the world
+ends, so do its connections.
 """
 
 from typing import Final

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 from collections.abc import Iterator, Mapping
@@ -69,16 +70,18 @@ def _exchange(run: Running, request: Mapping[str, object]) -> Iterator[dict[str,
                 f"{run.name} cannot be attached to",
                 hint="a test's own world has only its console and monitor",
             ) from error
-        connection.sendall(json.dumps({"version": PROTOCOL, **request}).encode() + b"\n")
-        with connection.makefile("rb") as lines:
+        # A world that ends before it has let us in resets the connection.
+        with contextlib.suppress(ConnectionError), connection.makefile("rb") as lines:
+            connection.sendall(json.dumps({"version": PROTOCOL, **request}).encode() + b"\n")
             for line in lines:
                 message = json.loads(line)
                 if "error" in message:
-                    raise _raised(message["error"])
+                    raise raised(message["error"])
                 yield message
 
 
-def _raised(told: Mapping[str, Any]) -> SeabusError:
+def raised(told: Mapping[str, Any]) -> SeabusError:
+    """An error as :func:`seabus.report.complaint.as_json` told of it."""
     kind = getattr(errors, str(told.get("class")), errors.MachineError)
     message, hint, details = told.get("message", ""), told.get("hint", ""), told.get("details")
     try:

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
+import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from seabus.arch.addresses import HostPhysical
 from seabus.arch.cper import Severity
 from seabus.attach import FAULT_KINDS
-from seabus.errors import UsageError
+from seabus.errors import MachineError, SeabusError, UsageError
 from seabus.faults.fault import Fault
 from seabus.faults.poison import HardOffline, HwpoisonInject, SoftOffline
 from seabus.faults.record import MemoryRecord
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 Asked = Mapping[str, Any]
 _COMMAND_S: Final = 3600.0
+#: In the environment of a command, and of those that it starts in turn: by it they are found again.
+_MARK: Final = "SEABUS_EXEC"
+_KILL: Final = 'for one in /proc/[0-9]*; do grep -qs "$1" $one/environ && kill -9 ${one#/proc/}; done; true'
 
 _MAKERS: Final[tuple[Callable[[HostPhysical, Severity], Fault], ...]] = (
     lambda page, severity: MemoryRecord(address=page, severity=severity),
@@ -35,15 +40,26 @@ FAULTS: Final = dict(zip(FAULT_KINDS, _MAKERS, strict=True))
 
 
 async def run_command(world: Joinable, asked: Asked) -> dict[str, Any]:
-    """Run a command in L1 or L2 to its end."""
+    """Run a command in L1 or L2 to its end; it ends with whoever asked for it."""
     agent = world.session.stage.agent(_level(asked, "L1", "L2"))
-    stdin = base64.b64decode(asked["stdin"]) if asked.get("stdin") else None
-    result = await agent.run(*map(str, asked["argv"]), stdin=stdin, within=asked.get("within", _COMMAND_S))
+    mark = uuid.uuid4().hex
+    try:
+        reply = await agent.request(
+            "exec",
+            argv=[str(word) for word in asked["argv"]],
+            stdin=asked.get("stdin"),
+            env={_MARK: mark},
+            within=float(asked.get("within", _COMMAND_S)),
+        )
+    except asyncio.CancelledError:
+        with contextlib.suppress(SeabusError):
+            await agent.run("sh", "-c", _KILL, "sh", f"{_MARK}={mark}")
+        raise
     return {
-        "exit": result.exit,
-        "signal": result.signal,
-        "stdout": base64.b64encode(result.stdout).decode(),
-        "stderr": base64.b64encode(result.stderr).decode(),
+        "exit": reply.get("exit"),
+        "signal": reply.get("signal"),
+        "stdout": base64.b64encode(reply["stdout"]).decode(),
+        "stderr": base64.b64encode(reply["stderr"]).decode(),
     }
 
 
@@ -90,7 +106,8 @@ async def inject(world: Joinable, asked: Asked) -> dict[str, Any]:
     fault = FAULTS[kind](page, severity)
     receipt = await stage.inject(fault)
     if receipt is None:
-        raise UsageError("the fault left no receipt: nobody reported it", hint="seabus watch")
+        reason = (await stage.finish(())).judgement.reason
+        raise MachineError(reason, hint="seabus watch --all, and seabus exec l1 -- dmesg")
     return {"fault": dict(fault.described()), "receipt": {"witness": receipt.witness, **receipt.facts}}
 
 
@@ -128,6 +145,8 @@ ANSWERED: Final = {
     "victims": victims,
 }
 STREAMED: Final = {"watch": watch}
+#: What ends when whoever asked hangs up. The others go on: a fault is not half put in.
+ABANDONED: Final = ("exec",)
 
 
 def _numbered(world: Joinable, asked: Asked) -> SessionVictim:

@@ -6,8 +6,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+import socket
+from collections.abc import Coroutine, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from seabus.attach import LINE_LIMIT, PROTOCOL, SOCKET, requests
 from seabus.errors import SeabusError, UsageError
@@ -16,32 +17,62 @@ from seabus.report.complaint import as_json
 if TYPE_CHECKING:
     from seabus.attach.joinable import Joinable
 
+_T = TypeVar("_T")
+
 
 @contextlib.contextmanager
 def serving(world: Joinable) -> Iterator[None]:
     """Others may attach to this world while the body runs."""
-    loop = world.loop
-    server = loop.run(_Server(world).start())
+    server = _Server(world)
+    world.loop.run(server.start())
     try:
         yield
     finally:
-        server.close()
+        world.loop.run(server.end())
 
 
 class _Server:
+    """Lets in by itself what :func:`asyncio.start_unix_server` forgets when it is closed meanwhile."""
+
     def __init__(self, world: Joinable) -> None:
         self._world = world
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._attending: dict[asyncio.Task[None], socket.socket] = {}
 
-    async def start(self) -> asyncio.Server:
-        path = self._world.run_folder / SOCKET
-        return await asyncio.start_unix_server(self._attend, path=path, limit=LINE_LIMIT)
+    async def start(self) -> None:
+        self._listener.setblocking(False)
+        self._listener.bind(str(self._world.run_folder / SOCKET))
+        self._listener.listen()
+        asyncio.get_running_loop().add_reader(self._listener, self._let_in)
 
-    async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            with contextlib.suppress(ConnectionError):
+    async def end(self) -> None:
+        """Nobody is attended to any more, and each hears that it is over: this world is no more."""
+        asyncio.get_running_loop().remove_reader(self._listener)
+        self._listener.close()
+        attending = dict(self._attending)
+        for task in attending:
+            task.cancel()
+        await asyncio.gather(*attending, return_exceptions=True)
+        for connection in attending.values():  # some tasks had not even begun
+            connection.close()
+
+    def _let_in(self) -> None:
+        with contextlib.suppress(BlockingIOError, ConnectionError):
+            connection, _ = self._listener.accept()
+            task = asyncio.ensure_future(self._attend(connection))
+            self._attending[task] = connection
+            task.add_done_callback(lambda done: self._attending.pop(done))
+
+    async def _attend(self, connection: socket.socket) -> None:
+        with contextlib.suppress(ConnectionError):
+            reader, writer = await asyncio.open_connection(sock=connection, limit=LINE_LIMIT)
+            try:
                 await self._answer(reader, writer)
-        finally:
-            writer.close()
+            except asyncio.CancelledError:
+                writer.transport.abort()  # not to wait for one who reads nothing
+                raise
+            finally:
+                writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -49,7 +80,13 @@ class _Server:
             if asked["do"] in requests.STREAMED:
                 await self._stream(asked, reader, writer)
                 return
-            answer = await self._ask(asked)
+            if asked["do"] in requests.ABANDONED:
+                answered = await _unless_gone(self._ask(asked), reader)
+                if answered is None:
+                    return
+                answer = answered
+            else:
+                answer = await self._ask(asked)
             _write(writer, {"ok": answer})
         except SeabusError as error:
             _write(writer, {"error": as_json(error)})
@@ -73,14 +110,21 @@ class _Server:
                 _write(writer, {"event": event})
                 await writer.drain()
 
-        telling = asyncio.ensure_future(tell())
-        gone = asyncio.ensure_future(reader.read())
-        try:
-            await asyncio.wait({telling, gone}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (telling, gone):
-                task.cancel()
-            await asyncio.gather(telling, gone, return_exceptions=True)
+        with contextlib.suppress(ConnectionError):
+            await _unless_gone(tell(), reader)
+
+
+async def _unless_gone(doing: Coroutine[Any, Any, _T], reader: asyncio.StreamReader) -> _T | None:
+    """What comes of it; None if whoever asked hung up before."""
+    task = asyncio.ensure_future(doing)
+    gone = asyncio.ensure_future(reader.read())
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        return await task if task.done() else None
+    finally:
+        for one in (task, gone):
+            one.cancel()
+        await asyncio.gather(task, gone, return_exceptions=True)
 
 
 def _read(line: bytes) -> dict[str, Any]:

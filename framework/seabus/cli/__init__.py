@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
+import json
 import os
 import signal
 import sys
@@ -15,15 +16,17 @@ from types import FrameType
 from typing import Final, NoReturn
 
 import seabus
-from seabus.errors import HostError, SeabusError, UsageError, of_system
-from seabus.report.complaint import complain
+from seabus.errors import SeabusError, UsageError, of_system
+from seabus.report.complaint import as_json, complain
 
 _EPILOG = """\
 exit codes: 0 pass, 1 fail (the system under test is wrong), 2 usage, 3 error (ours, the machine's or this
-computer's), 4 unknown (no verdict could be reached), 128+N ended by signal N (130: Ctrl-C)
+computer's), 4 unknown (no verdict could be reached), 128+N ended by signal N (130: Ctrl-C, 141: nobody reads
+the output). A command with --json tells an error as an object, too: {"error": {"class": …, "message": …, …}}
 """
 
 
+_JSON: Final = "--json"
 #: In the order of the help. Each is imported when it is needed: all of them take the better part of a second.
 _COMMANDS: Final = {
     "run": "run",
@@ -115,30 +118,57 @@ def script() -> NoReturn:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; every foreseeable problem becomes one line, a hint and an exit code."""
-    ending = _Ending()
     try:
-        words = list(sys.argv[1:] if argv is None else argv)
+        code = _main(list(sys.argv[1:] if argv is None else argv))
+        # What waits in a buffer is written here, where it can be told that nobody reads it.
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _write_nothing_more()
+        return 128 + signal.SIGPIPE
+    return code
+
+
+def _main(words: list[str]) -> int:
+    ending = _Ending()
+    # A wrong option is found before it is known what the others mean.
+    as_object = _JSON in words
+    try:
         arguments = parser(words[0] if words and words[0] in _COMMANDS else None).parse_args(words)
+        as_object = getattr(arguments, "json", None) is True
         code: int = arguments.main(arguments)
     except SeabusError as error:
-        complain(error, sys.stderr)
-        return error.exit_code
+        return _complain(error, as_object=as_object)
     except KeyboardInterrupt:
         print("seabus: interrupted; everything it had started is gone", file=sys.stderr)
         return _ENDED_BY_SIGNAL + ending.number
     except BrokenPipeError:
-        sys.stderr.close()
-        return 141
+        raise
     except OSError as error:
-        complain(of_system(error), sys.stderr)
-        return HostError.exit_code
+        return _complain(of_system(error), as_object=as_object)
     except Exception as error:
         if advice := getattr(error, "advice", ""):  # of the public errors that are no SeabusError
             told = SeabusError(str(error), hint=str(advice))
-            complain(told, sys.stderr)
+            _complain(told, as_object=as_object)
             return int(getattr(error, "exit_code", told.exit_code))
         # Exit code 1 means `fail`: a mistake of ours must never look like one.
         traceback.print_exc()
         print(f"seabus: internal error, please report it: {error!r}", file=sys.stderr)
         return 3
     return code
+
+
+def _complain(error: SeabusError, *, as_object: bool) -> int:
+    """For people on standard error, and for who reads objects in place of the one that was asked for."""
+    complain(error, sys.stderr)
+    if as_object:
+        print(json.dumps({"error": as_json(error)}, default=str))
+    return error.exit_code
+
+
+def _write_nothing_more() -> None:
+    """Nobody reads; neither do the last words in the buffers find anybody when the interpreter ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # a test's has no descriptor
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

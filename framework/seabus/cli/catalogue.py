@@ -7,8 +7,9 @@ import argparse
 import json
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
+
+from seabus.report.console import Console
 
 
 def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser action is private

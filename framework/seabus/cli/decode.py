@@ -7,7 +7,6 @@ import argparse
 import json
 from typing import Any, Final
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -17,6 +16,7 @@ from seabus.arch.malformed import MalformedRecord
 from seabus.cli import decode_log
 from seabus.cli.record_input import FORMS, read_record
 from seabus.errors import UsageError
+from seabus.report.console import Console
 
 _ESR_EPILOG: Final = """\
 examples:

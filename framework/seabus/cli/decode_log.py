@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from typing import Any, BinaryIO, Final
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -18,6 +17,7 @@ from seabus.arch.esr import decode_esr
 from seabus.arch.kernel_text import GhesRecord, LogEvent, MemoryFailure, TroubleReport, log_lines, parse_dmesg
 from seabus.cli.record_input import open_input
 from seabus.machine.console import printable
+from seabus.report.console import Console
 
 _PIECE: Final = 1 << 16
 _EPILOG: Final = """\

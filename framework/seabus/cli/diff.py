@@ -9,10 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console
-
 from seabus.report import loaded
 from seabus.report.compare import compare, tell
+from seabus.report.console import Console
 
 _DESCRIPTION: Final = """\
 Hold two runs against each other, or all runs below two folders by their tests. Events are joined by what they

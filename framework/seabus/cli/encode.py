@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import json
 import sys
 import tomllib
 import uuid
@@ -42,6 +43,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser a
     esr.add_argument("ec", metavar="EC", help="exception class, a number such as 0x24")
     esr.add_argument("fields", nargs="*", metavar="FIELD=VALUE", help="as `seabus decode esr` names them")
     esr.add_argument("--el", type=int, choices=(1, 2, 3), help="whose register it is")
+    esr.add_argument("--json", action="store_true", help="one object")
     esr.set_defaults(main=_esr)
 
     cper = kinds.add_parser("cper", help="a generic error status block")
@@ -57,6 +59,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser a
     cper.add_argument("--fru-text", default="", help="up to 20 characters")
     cper.add_argument("--format", choices=_FORMATS, help="[binary to a file, hex to a terminal]")
     cper.add_argument("-o", "--output", type=Path, metavar="FILE", help="[standard output]")
+    cper.add_argument("--json", action="store_true", help="one object, with the record in --format [hex]")
     cper.set_defaults(main=_cper)
 
 
@@ -74,7 +77,7 @@ def _esr(arguments: argparse.Namespace) -> int:
         esr = encode_esr(ec, el=arguments.el, **fields)
     except BadEsrField as error:
         raise UsageError(str(error)) from error
-    print(f"{esr.raw:#010x}")
+    print(json.dumps({"esr": f"{esr.raw:#010x}"}) if arguments.json else f"{esr.raw:#010x}")
     return 0
 
 
@@ -86,16 +89,30 @@ def _cper(arguments: argparse.Namespace) -> int:
         data = block.encode()
     except ValueError as error:
         raise UsageError(f"the record cannot be encoded: {error}") from error
-    to_terminal = arguments.output is None and sys.stdout.isatty()
+    to_terminal = arguments.output is None and (arguments.json or sys.stdout.isatty())
     form = arguments.format or ("hex" if to_terminal else "binary")
     text = {"hex": data.hex, "base64": lambda: base64.b64encode(data).decode()}.get(form)
     written = f"{text()}\n".encode() if text else data
     if arguments.output:
         arguments.output.write_bytes(written)
-    else:
+    if arguments.json:
+        print(json.dumps(_told(arguments, form, len(data), text() if text else None)))
+    elif not arguments.output:
         sys.stdout.buffer.write(written)
         sys.stdout.buffer.flush()
     return 0
+
+
+def _told(arguments: argparse.Namespace, form: str, length: int, record: str | None) -> dict[str, Any]:
+    """Of a record: itself, or the file that it is in.
+
+    :raises UsageError: it is binary, and goes to no file.
+    """
+    if arguments.output:
+        return {"file": str(arguments.output), "format": form, "bytes": length}
+    if record is None:
+        raise UsageError("an object cannot hold a binary record", hint="--format hex or base64, or -o FILE")
+    return {"record": record, "format": form, "bytes": length}
 
 
 def _from_options(arguments: argparse.Namespace) -> StatusBlock:

@@ -19,7 +19,14 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser a
         commands,
         "exec",
         help="run a command in a running world",
-        description="Run a command in L1 or L2 of a running world; the exit status is the command's.",
+        description="Run a command in L1 or L2 of a running world; the exit status is the command's. Its"
+        " standard input is empty, unless -i says otherwise. Ctrl-C ends it there, too.",
+    )
+    parser.add_argument(
+        "-i",
+        "--stdin",
+        action="store_true",
+        help="read standard input to its end, and give it to the command",
     )
     parser.add_argument("--json", action="store_true", help="exit, signal, stdout and stderr as one object")
     parser.add_argument("level", choices=("l1", "l2"), type=str.lower)
@@ -31,7 +38,7 @@ def main(arguments: argparse.Namespace) -> int:
     argv = arguments.argv[1:] if arguments.argv[:1] == ["--"] else arguments.argv
     if not argv:
         raise UsageError("no command is named", hint="seabus exec l1 -- uname -a")
-    stdin = None if sys.stdin.isatty() else base64.b64encode(sys.stdin.buffer.read()).decode()
+    stdin = base64.b64encode(sys.stdin.buffer.read()).decode() if arguments.stdin else None
     found = client.ask(attached.world(arguments), "exec", level=arguments.level, argv=argv, stdin=stdin)
     out, err = (base64.b64decode(found.pop(name)) for name in ("stdout", "stderr"))
     if arguments.json:

@@ -30,6 +30,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser a
     build.add_argument("--suite", help="Debian suite to take packages from [SEABUS_SUITE]")
     build.add_argument("--mirror", help="base address of a package archive [SEABUS_MIRROR]")
     build.add_argument("--again", action="store_true", help="build even what is there")
+    build.add_argument("--json", action="store_true", help="a list of objects, as of `list`")
     build.set_defaults(main=_build)
 
     listing = verbs.add_parser("list", help="what is in the cache")
@@ -42,6 +43,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser a
 
     clean = verbs.add_parser("clean", help="delete images and templates")
     clean.add_argument("--templates", action="store_true", help="only frozen worlds")
+    clean.add_argument("--json", action="store_true", help="a list of the names of what was deleted")
     clean.set_defaults(main=_clean)
 
 
@@ -56,8 +58,12 @@ def _build(arguments: argparse.Namespace) -> int:
             path = store.path(kind, key_of(inputs))
             if path.is_dir():  # sound or damaged: that is not the question here
                 store.remove(path)
-    for image in (emulator.get(store, say=say), guests.get(store, say=say)):
-        print(image.entry.path)
+    entries = [emulator.get(store, say=say).entry, guests.get(store, say=say).entry]
+    if arguments.json:
+        print(json.dumps([_as_json(entry) for entry in entries], indent=1))
+        return 0
+    for entry in entries:
+        print(entry.path)
     return 0
 
 
@@ -86,10 +92,15 @@ def _show(arguments: argparse.Namespace) -> int:
 def _clean(arguments: argparse.Namespace) -> int:
     store = Store()
     store.sweep()
+    deleted = []
     for path in store.entries():
         if not arguments.templates or path.name.startswith("template-"):
             store.remove(path)
-            print(f"deleted {path.name}")
+            deleted.append(path.name)
+            if not arguments.json:
+                print(f"deleted {path.name}")
+    if arguments.json:
+        print(json.dumps(deleted, indent=1))
     return 0
 
 

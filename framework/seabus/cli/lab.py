@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console
 from rich.table import Table
 
 from seabus.errors import HeldError, HostError, UsageError
@@ -23,6 +22,7 @@ from seabus.lab import emulated, health, inventory, keeper
 from seabus.lab.inventory import Lab
 from seabus.lab.lease import Leases, Owner, Record
 from seabus.lab.ssh import SshHost
+from seabus.report.console import Console
 from seabus.report.progress import teller
 
 _DESCRIPTION: Final = """\

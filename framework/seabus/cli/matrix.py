@@ -12,8 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console
-
 from seabus.cli import world_options
 from seabus.errors import UsageError
 from seabus.images import kvmprobe, monitor
@@ -27,6 +25,7 @@ from seabus.matrix.full import FullRun
 from seabus.matrix.judge import Status
 from seabus.matrix.table import GROUPS
 from seabus.report import artefacts, matrix_html, matrix_json, matrix_terminal
+from seabus.report.console import Console
 from seabus.report.progress import teller
 from seabus.world import restore, template
 

@@ -12,12 +12,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console
-
 from seabus.errors import MachineError, UsageError
 from seabus.machine.config import WorldConfig
 from seabus.report import artefacts, loaded
 from seabus.report.compare import compare, tell
+from seabus.report.console import Console
 from seabus.report.loaded import Run
 
 _DESCRIPTION: Final = """\

@@ -13,14 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console
-
 from seabus.cli import world_options
 from seabus.errors import SeabusError, UsageError, of_system
 from seabus.images.store import Store
 from seabus.judge.verdict import EXIT_CODES
 from seabus.machine import run_folder
 from seabus.report import artefacts, result, terminal
+from seabus.report.console import Console
 from seabus.report.progress import teller
 from seabus.scenarios import consumed_page
 from seabus.script import play

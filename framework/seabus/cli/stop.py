@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import signal
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser a
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="as `seabus ps` shows them")
     parser.add_argument("--all", action="store_true", help="all of them")
+    parser.add_argument("--json", action="store_true", help="a list of the names of what was ended")
     parser.set_defaults(main=main)
 
 
@@ -38,8 +40,11 @@ def main(arguments: argparse.Namespace) -> int:
     chosen = [run for run in running.values() if run.until and (arguments.all or run.name in arguments.names)]
     for run in chosen:
         _stop(run)
-        print(f"ended {run.name}")
-    if not chosen:
+        if not arguments.json:
+            print(f"ended {run.name}")
+    if arguments.json:
+        print(json.dumps([run.name for run in chosen], indent=1))
+    elif not chosen:
         print("nothing was kept")
     return 0
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import json
 import os
@@ -11,15 +12,21 @@ import signal
 import sys
 import threading
 import time
-from typing import Any, Final
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
+from seabus.attach import client
 from seabus.cli import world_options
-from seabus.errors import MachineError, SeabusError
+from seabus.errors import HostError, MachineError, SeabusError
 from seabus.images.store import Store
 from seabus.machine import run_folder
 from seabus.report import artefacts
 from seabus.report.complaint import as_json, complain
 from seabus.report.progress import teller
+
+if TYPE_CHECKING:
+    from seabus.world.freeze import Frozen
 
 _HOUR: Final = 3600.0
 _VERBS: Final = "watch, touch, inject, exec, qmp, console"
@@ -51,16 +58,14 @@ def main(arguments: argparse.Namespace) -> int:
     told, tell = os.pipe()
     if os.fork() == 0:
         os.close(told)
-        os._exit(_hold(frozen, folder, arguments.seconds, tell))
+        os._exit(_hold(frozen, folder, arguments.seconds, os.fdopen(tell, "w")))
     os.close(tell)
     with os.fdopen(told) as pipe:
         answer = json.loads(pipe.read() or "{}")
+    if "error" in answer:
+        raise client.raised(answer["error"])
     if "name" not in answer:
-        raise MachineError(
-            answer.get("message", "the world ended before it was up"),
-            hint=f"see {folder}",
-            details=answer.get("details"),
-        )
+        raise MachineError("the world ended before it was up", hint=f"see {folder}")
     if arguments.json:
         print(json.dumps(answer, indent=1))
     else:
@@ -70,38 +75,63 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _hold(frozen: Any, folder: Any, seconds: float, tell: int) -> int:  # noqa: ANN401 - as made above
-    """In a process of its own, with no terminal: until SIGTERM, or the time is up."""
-    from seabus.attach.server import serving
-    from seabus.interactive.loop import LoopThread
-    from seabus.interactive.playground import Playground
+def _hold(frozen: Frozen, folder: Path, seconds: float, tell: TextIO) -> int:
+    """In a process of its own, with no terminal: until SIGTERM, the time is up, or the emulator ends."""
+    try:
+        _leave_the_terminal(folder)
+        _live(frozen, folder, seconds, tell)
+    except SeabusError as error:
+        return _complain(error, tell)
+    except OSError as error:
+        return _complain(HostError(f"the world cannot be held: {error}", hint=f"see {folder}"), tell)
+    except Exception as error:
+        traceback.print_exc()
+        return _complain(SeabusError(f"the world cannot be held: {error!r}"), tell)
+    return 0
 
+
+def _leave_the_terminal(folder: Path) -> None:
     os.setsid()
-    ending = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: ending.set())
     nowhere = os.open(os.devnull, os.O_RDWR)
     with (folder / "up.log").open("ab") as log:
         os.dup2(nowhere, 0)
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-    try:
-        with LoopThread() as loop:
-            world = Playground(loop, frozen, folder)
-            world.beside.append(serving)
-            with world.living():
-                world.emulated.folder.note_until(time.time() + seconds)
-                answer = {
-                    "name": world.emulated.run_folder.name,
-                    "folder": str(world.emulated.run_folder),
-                    "artefacts": str(world.emulated.artefacts),
-                }
-                os.write(tell, json.dumps(answer).encode())
-                os.close(tell)
-                ending.wait(seconds)
-    except SeabusError as error:
-        complain(error, sys.stderr)
-        with contextlib.suppress(OSError):
-            os.write(tell, json.dumps(as_json(error)).encode())
-        return error.exit_code
-    return 0
+
+
+def _live(frozen: Frozen, folder: Path, seconds: float, tell: TextIO) -> None:
+    from seabus.attach.server import serving
+    from seabus.interactive.loop import LoopThread
+    from seabus.interactive.playground import Playground
+
+    ending = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: ending.set())
+    with LoopThread() as loop:
+        world = Playground(loop, frozen, folder)
+        world.beside.append(serving)
+        with world.living():
+            emulated = world.emulated
+            emulated.folder.note_until(time.time() + seconds)
+            ended = asyncio.run_coroutine_threadsafe(emulated.process.ended(), loop.loop)
+            ended.add_done_callback(lambda _: ending.set())
+            answer = {
+                "name": emulated.run_folder.name,
+                "folder": str(emulated.run_folder),
+                "artefacts": str(emulated.artefacts),
+            }
+            tell.write(json.dumps(answer))
+            tell.close()
+            ending.wait(seconds)
+            if ended.done():
+                raise emulated.process.ended_error()
+            ended.cancel()
+
+
+def _complain(error: SeabusError, tell: TextIO) -> int:
+    """In the log, and to who waits for the world, if somebody still does."""
+    complain(error, sys.stderr)
+    with contextlib.suppress(OSError, ValueError):
+        tell.write(json.dumps({"error": as_json(error)}))
+        tell.close()
+    return error.exit_code

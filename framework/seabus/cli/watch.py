@@ -9,12 +9,12 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rich.console import Console
 from rich.text import Text
 
 from seabus.attach import client
 from seabus.cli import attached
 from seabus.machine.console import printable
+from seabus.report.console import Console
 
 
 def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser action is private

@@ -7,7 +7,10 @@
 :mod:`~seabus.interactive.states`       states of it that were frozen by name
 :mod:`~seabus.interactive.scope`        the names that a session begins with
 :mod:`~seabus.interactive.prompt`       IPython, the standard library's prompt, or a script
+:mod:`~seabus.interactive.decoding`     ``decode``, which saved tests import
 :mod:`~seabus.interactive.live`         events as they happen, above the prompt
+:mod:`~seabus.interactive.typed`        what was typed since the world began
+:mod:`~seabus.interactive.free_names`   what a piece of Python reads before it makes it
 :mod:`~seabus.interactive.saved_test`   what was done, as a pytest
 ======================================  ==============================================================
 """

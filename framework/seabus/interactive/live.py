@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rich.console import Console
 from rich.text import Text
 
 from seabus.machine.console import printable
 from seabus.observe.events import Event
+from seabus.report.console import Console
 from seabus.report.wording import describe
 
 if TYPE_CHECKING:

@@ -4,12 +4,17 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import threading
 from collections.abc import Coroutine
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
+
+from seabus.errors import SeabusError
 
 _T = TypeVar("_T")
+#: Seconds after which the thread is looked after that should bring a result.
+_GLANCE_S: Final = 1.0
 
 
 class LoopThread:
@@ -32,15 +37,23 @@ class LoopThread:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.run(_end_others())
-        self.loop.call_soon_threadsafe(self.loop.stop)
+        if self._thread.is_alive():
+            self.run(_end_others())
+            self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()
 
     def run(self, coroutine: Coroutine[Any, Any, _T], /) -> _T:
-        """Await a coroutine; Ctrl-C cancels it, and nothing else."""
+        """Await a coroutine; Ctrl-C cancels it, and nothing else.
+
+        :raises SeabusError: the thread has ended: nobody runs it.
+        """
         future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
         try:
+            while not concurrent.futures.wait([future], timeout=_GLANCE_S).done:
+                if not self._thread.is_alive():
+                    coroutine.close()
+                    raise SeabusError("the thread that the world lives in has ended")
             return future.result()
         except KeyboardInterrupt:
             future.cancel()

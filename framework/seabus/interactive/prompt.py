@@ -18,6 +18,7 @@ from seabus.errors import SeabusError, UsageError
 from seabus.interactive import saved_test
 from seabus.interactive.playground import Playground
 from seabus.interactive.scope import BANNER
+from seabus.interactive.typed import Typed
 from seabus.judge.verdict import NotAsExpectedError
 from seabus.report.complaint import complain
 
@@ -46,7 +47,7 @@ def play(script: TextIO, names: dict[str, Any]) -> int:
     except NotAsExpectedError as error:
         print(error, file=sys.stderr)
         return 1
-    except (SeabusError, SystemExit, KeyboardInterrupt):
+    except (SeabusError, SystemExit, KeyboardInterrupt, BrokenPipeError):
         raise
     except Exception:
         traceback.print_exc()
@@ -64,11 +65,14 @@ def ipython(names: dict[str, Any], world: Playground) -> None:
     config.TerminalInteractiveShell.confirm_exit = False
     config.TerminalInteractiveShell.autoawait = False
     shell: Any = InteractiveShellEmbed(config=config, banner1=BANNER, user_ns=names)  # type: ignore[no-untyped-call]
-    cells: list[str] = []
+    typed = _typed(world)
 
     def ran(result: Any) -> None:  # noqa: ANN401 - IPython's
-        if result.success:
-            cells.append(result.info.raw_cell)
+        if result.success and result.info.raw_cell is not None:
+            # As Python: what is not is written as calls of the prompt then.
+            typed.ran(shell.transform_cell(result.info.raw_cell))
+        else:
+            typed.failed()
 
     def one_line(_shell: Any, _kind: Any, error: Any, _trace: Any, tb_offset: Any = None) -> None:  # noqa: ANN401
         del tb_offset
@@ -76,7 +80,7 @@ def ipython(names: dict[str, Any], world: Playground) -> None:
 
     shell.events.register("post_run_cell", ran)
     shell.set_custom_exc((SeabusError, NotAsExpectedError), one_line)
-    shell.register_magic_function(lambda line: _save(line, cells, world), magic_name="save_test")
+    shell.register_magic_function(lambda line: _save(line, typed, world), magic_name="save_test")
     with patch_stdout(raw=True):
         shell()
 
@@ -84,7 +88,7 @@ def ipython(names: dict[str, Any], world: Playground) -> None:
 def plain(names: dict[str, Any], world: Playground) -> None:
     """The standard library's prompt, with completion and a history."""
     history = folders.artefacts().parent / _HISTORY
-    readline.set_completer(rlcompleter.Completer(names).complete)
+    readline.set_completer(PlainCompleter(names).complete)
     readline.parse_and_bind("tab: complete")
     if history.exists():
         readline.read_history_file(history)
@@ -94,23 +98,41 @@ def plain(names: dict[str, Any], world: Playground) -> None:
         readline.write_history_file(history)
 
 
+class PlainCompleter(rlcompleter.Completer):
+    """Completes names without asking the world: ``v.page`` is a translation in the guest.
+
+    IPython infers what a property gives from its annotation.
+    """
+
+    def attr_matches(self, text: str) -> list[str]:
+        first, *attributes = text.split(".")
+        found = self.namespace.get(first)  # type: ignore[attr-defined]
+        for attribute in attributes[:-1]:
+            if isinstance(getattr(type(found), attribute, None), property):
+                return []
+            found = getattr(found, attribute, None)
+        return super().attr_matches(text)
+
+
 class _Plain(code.InteractiveConsole):
     """Knows ``%save_test``, and tells our errors in a line."""
 
     def __init__(self, names: dict[str, Any], world: Playground) -> None:
         super().__init__(names)
         self._world = world
-        self._cells: list[str] = []
+        self._typed = _typed(world)
         self._failed = False
 
     def runsource(self, source: str, filename: str = "<input>", symbol: str = "single") -> bool:
         if source.startswith(_SAVE):
-            _save(source.removeprefix(_SAVE), self._cells, self._world)
+            _save(source.removeprefix(_SAVE), self._typed, self._world)
             return False
         self._failed = False
         more = super().runsource(source, filename, symbol)
-        if not more and not self._failed and _is_python(source):
-            self._cells.append(source)
+        if self._failed:
+            self._typed.failed()
+        elif not more and _is_python(source):
+            self._typed.ran(source)
         return more
 
     def showtraceback(self) -> None:
@@ -122,13 +144,20 @@ class _Plain(code.InteractiveConsole):
             super().showtraceback()
 
 
-def _save(line: str, cells: list[str], world: Playground) -> None:
+def _typed(world: Playground) -> Typed:
+    """What will be typed, and when the world begins anew meanwhile."""
+    typed = Typed()
+    world.on_beginning.append(typed.begin_anew)
+    return typed
+
+
+def _save(line: str, typed: Typed, world: Playground) -> None:
     """%save_test FILE.py: what was done since the world began, as a pytest."""
     try:
         if not line.strip():
             raise UsageError("no file is named", hint=f"{_SAVE} test_mine.py")
         path = Path(line.strip()).expanduser()
-        saved_test.save(path, cells, world.session.story)
+        saved_test.save(path, typed, world)
     except SeabusError as error:
         _tell(error)
     else:

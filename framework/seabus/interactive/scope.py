@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from typing import Any, Final
 
-from rich.console import Console
-
-from seabus.arch.esr import decode_esr
+from seabus.faults.fault import Fault, Receipt
 from seabus.interactive import live
 from seabus.interactive.playground import Playground
+from seabus.judge.expectation import Expectation
 from seabus.observe.story import Story
-from seabus.session.session import Machine
+from seabus.report.console import Console
+from seabus.session.outcome import Outcome
+from seabus.session.session import Machine, Session
 
 #: Where each name comes from that is not one of the test's fixtures; a saved test imports what it uses.
 IMPORTS: Final = {
@@ -24,6 +26,7 @@ IMPORTS: Final = {
     "HwpoisonInject": "seabus.faults.poison",
     "SoftOffline": "seabus.faults.poison",
     "chains": "seabus",
+    "decode": "seabus.interactive.decoding",
     "qemu_sea_esr": "seabus.arch.esr",
 }
 #: The names that tests get as fixtures.
@@ -78,31 +81,26 @@ class Level:
         return f'the {self._name}: {self._name}.run("uname", "-a"), .read(path), .write(path, data)'
 
 
-def decode(value: int | bytes) -> object:
-    """An ESR_ELx (a number) or a CPER (bytes), in words."""
-    if isinstance(value, int):
-        return decode_esr(value)
-    from seabus.arch.cper import decode_record
-
-    return decode_record(value)
-
-
 def names(world: Playground) -> dict[str, Any]:
     """Everything in scope."""
     import importlib
 
+    def inject(fault: Fault) -> Receipt | None:
+        return world.session.inject(fault)
+
+    def expect(*expectations: Expectation | Iterable[Expectation]) -> Outcome:
+        return world.session.expect(*expectations)
+
+    inject.__doc__, expect.__doc__ = Session.inject.__doc__, Session.expect.__doc__
     found: dict[str, Any] = {
         "world": world,
         "host": Level(world, "host"),
         "guest": Level(world, "guest"),
         "victim": world.victim,
-        "inject": lambda fault: world.session.inject(fault),
-        "expect": lambda *expectations: world.session.expect(*expectations),
+        "inject": inject,
+        "expect": expect,
         "story": LookedAt(world),
-        "decode": decode,
     }
-    found["inject"].__doc__ = world.session.inject.__doc__
-    found["expect"].__doc__ = world.session.expect.__doc__
     for name, module in IMPORTS.items():
         imported = importlib.import_module(module)
         if not hasattr(imported, name):

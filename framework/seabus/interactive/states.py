@@ -83,6 +83,11 @@ def load(name: str, store: Store, *, artefacts: Path, say: Say) -> Frozen:
     return Frozen(parts=base.parts, ram=base.ram, state=entry.file("state"), notes=notes)
 
 
+def is_kept(frozen: Frozen) -> bool:
+    """Whether this is a state that was frozen by name."""
+    return "template_ram" in frozen.notes
+
+
 def victims(frozen: Frozen, world: EmulatedWorld) -> list[Victim]:
     """Those that lived in a state when it was frozen, and do again."""
     agents = {"L1": world.l1, "L2": world.l2}

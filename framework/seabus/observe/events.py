@@ -72,8 +72,14 @@ class Recorder:
 
     def add(self, event: Event) -> None:
         self.events.append(event)
-        for listener in self.listeners:
-            listener(event)
+        for listener in tuple(self.listeners):
+            try:
+                listener(event)
+            except (Exception, SystemExit) as error:  # what shows a world must not end it
+                self.listeners.remove(listener)
+                self.add(
+                    replace(event, witness="seabus", kind="note", fields={}, text=f"not shown: {error!r}")
+                )
         self._grown.set()
 
     def shift(self, level: Level, by_ns: int) -> None:

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
     from seabus.session.session import Session
 
-#: The property that names a kept world.
+#: The properties that name a kept world, and the tests that failed in it.
 _KEPT: Final = "seabus_kept"
+_FAILED: Final = "seabus_kept_of"
 
 
 def add_options(group: pytest.OptionGroup) -> None:
@@ -35,16 +36,21 @@ def add_options(group: pytest.OptionGroup) -> None:
 
 
 def if_failed(request: pytest.FixtureRequest, session: Session) -> None:
-    """Keep a test's world if the test failed and the user wants that."""
+    """Keep a world if its test, or one of those that share it, failed and the user wants that."""
     from seabus.attach import kept
     from seabus.world.world import EmulatedWorld
 
     world = session.world
-    if not (request.config.option.seabus_keep and request.node.stash.get(FAILED, False)):
+    # A module's world ends with its module's last test, which need not be one that has it.
+    items = [item for item in request.session.items if request.node in item.listchain()]
+    sharing = [item for item in items if request.fixturename in getattr(item, "fixturenames", ())]
+    failed = [item.nodeid for item in sharing if item.stash.get(FAILED, False)]
+    if not (request.config.option.seabus_keep and failed):
         return
     if isinstance(world, EmulatedWorld) and world.process.alive:
         session.run(world.keep(request.config.option.seabus_keep_for, beside=kept.beside(session)))
-        request.node.user_properties.append((_KEPT, str(world.run_folder)))
+        for item in items:
+            item.user_properties += [(_KEPT, str(world.run_folder)), (_FAILED, ", ".join(failed))]
 
 
 def tell_kept(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
@@ -52,16 +58,17 @@ def tell_kept(terminalreporter: TerminalReporter, config: pytest.Config) -> None
     kept: dict[str, str] = {}
     for reports in terminalreporter.stats.values():
         for report in reports:
-            if folder := dict(getattr(report, "user_properties", ())).get(_KEPT):
-                kept[str(folder)] = report.nodeid
+            told = dict(getattr(report, "user_properties", ()))
+            if _KEPT in told:
+                kept[str(told[_KEPT])] = str(told[_FAILED])
     if not kept:
         return
     from seabus.machine.run_folder import ways_in
 
     minutes = config.option.seabus_keep_for / 60
     terminalreporter.section("seabus: worlds that are kept")
-    for folder, test in kept.items():
-        terminalreporter.line(f"{test}: {Path(folder).name}, for {minutes:g} minutes")
+    for folder, tests in kept.items():
+        terminalreporter.line(f"{tests}: {Path(folder).name}, for {minutes:g} minutes")
         for way in ways_in(Path(folder), joinable=True):
             terminalreporter.line(f"  {way}")
         terminalreporter.line(f"  end it:       seabus stop {Path(folder).name}")

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -38,7 +38,7 @@ from seabus.machine.config import WorldConfig
 from seabus.observe.events import Event, Kind, Level
 from seabus.observe.story import Story
 from seabus.patience import ANSWER, STEP
-from seabus.session import bystanding, commands, life, stuck
+from seabus.session import bystanding, commands, life, settled, stuck
 from seabus.session.bystanding import Program
 from seabus.session.outcome import Outcome
 from seabus.session.stage import Stage
@@ -253,6 +253,13 @@ class Session:
     def settle(self, seconds: float) -> None:
         """Leave the world alone for a while: what comes late is seen, and judged, as well."""
         self.run(self.stage.settle(seconds))
+
+    def happened(self, *, like: Mapping[Level, Sequence[Kind]] | None = None) -> dict[Level, list[Kind]]:
+        """The kinds of what happened at each level, in its order, once every witness has caught up.
+
+        :param like: waits until there is as much of it; by itself until a second brings nothing new.
+        """
+        return self.run(settled.kinds(self.stage, like))
 
     def expect(self, *expectations: Expectation | Iterable[Expectation]) -> Outcome:
         """Judge: all of these events were seen once, with these values, in order, and nothing else.

@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from rich.text import Text
-from textual import work
+from textual import on, work
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
+from textual.events import Resize
+from textual.message import Message
 from textual.widgets import DataTable, Footer, RichLog, Static
 
 from seabus.errors import SeabusError
@@ -23,6 +27,49 @@ from seabus.tui.deeds import Deeds
 _TITLES: Final = {"L0": "L0  emulator, firmware", "L1": "L1  host, VMM", "L2": "L2  guest, victim"}
 #: For anything that another thread may be asked to do at once.
 _ONE_AT_A_TIME: Final = "deed"
+
+
+@dataclass
+class Happened(Message):
+    """Something to be told in a level's column."""
+
+    level: str
+    text: Text
+
+
+@dataclass
+class Done(Message):
+    """A deed is done, or went wrong."""
+
+    said: str
+    wrong: bool
+
+
+class Column(RichLog):
+    """What happened at a level; its lines are broken anew whenever the column gets another width."""
+
+    def __init__(self, *, id: str) -> None:  # noqa: A002 - textual's
+        super().__init__(id=id, wrap=True, markup=False, min_width=0)
+        self._told: list[Text] = []
+        self._broken_at = 0
+
+    def tell(self, text: Text) -> None:
+        """One thing more."""
+        self._told.append(text)
+        self.write(text)
+
+    def forget(self) -> None:
+        """A new world begins."""
+        self._told.clear()
+        self.clear()
+
+    def on_resize(self, event: Resize) -> None:
+        """Besides what the log itself does then."""
+        if event.size.width != self._broken_at:
+            self._broken_at = event.size.width
+            self.clear()
+            for text in self._told:
+                self.write(text)
 
 
 class Screen(App[None]):
@@ -56,7 +103,7 @@ class Screen(App[None]):
     def compose(self) -> ComposeResult:
         with Horizontal(id="levels"):
             for level, title in _TITLES.items():
-                log = RichLog(id=level, wrap=True, markup=False)
+                log = Column(id=level)
                 log.border_title = title
                 yield log
         table: DataTable[str] = DataTable(id="map", cursor_type="none")
@@ -79,19 +126,23 @@ class Screen(App[None]):
         self._do(lambda: self._deeds.touch(op))
 
     def action_rewind(self) -> None:
-        for log in self.query(RichLog):
-            log.clear()
-        self._do(self._deeds.rewind)
+        if self._do(self._deeds.rewind):
+            for log in self.query(Column):
+                log.forget()
 
     def say(self, text: str, *, wrong: bool = False) -> None:
         """Tell the person something, in place of what was told before."""
         self.query_one("#said", Static).update(Text(printable(text), style="bold red" if wrong else ""))
 
-    def _do(self, deed: Callable[[], str]) -> None:
-        if not self.busy:
-            self.busy = True
-            self.say("…")
-            self._work(deed)
+    def _do(self, deed: Callable[[], str]) -> bool:
+        """Whether it is begun."""
+        if self.busy:
+            self.say("not yet: what was asked for before is under way", wrong=True)
+            return False
+        self.busy = True
+        self.say("…")
+        self._work(deed)
+        return True
 
     @work(thread=True, group=_ONE_AT_A_TIME)
     def _work(self, deed: Callable[[], str]) -> None:
@@ -99,18 +150,31 @@ class Screen(App[None]):
             said, wrong = deed(), False
         except SeabusError as error:
             said, wrong = f"{error.message}\ntry: {error.hint}" if error.hint else error.message, True
-        self.call_from_thread(self._done, said, wrong)
+        except Exception as error:  # a mistake of ours must not take a world away that somebody looks at
+            said, wrong = f"internal error, please report it: {error!r}", True
+        self._send(Done(said, wrong))
 
-    def _done(self, said: str, wrong: bool) -> None:
+    @on(Done)
+    def _done(self, done: Done) -> None:
         self.busy = False
-        self.say(said, wrong=wrong)
+        self.say(done.said, wrong=done.wrong)
         table = self.query_one(DataTable)
         table.clear()
         for step in self._deeds.memory_map():
             table.add_row(*step)
 
     def _happened(self, _: Playground | None, event: Event) -> None:
-        """In the thread of the world's loop."""
+        """In the thread of the world's loop, which waits for nobody here."""
         text = live.line(event)
-        if text is not None and self.is_running:
-            self.call_from_thread(self.query_one(f"#{event.level}", RichLog).write, text)
+        if text is not None:
+            self._send(Happened(event.level, text))
+
+    @on(Happened)
+    def _show(self, happened: Happened) -> None:
+        self.query_one(f"#{happened.level}", Column).tell(happened.text)
+
+    def _send(self, message: Message) -> None:
+        """From any thread; once the screen is closed nobody is told any more."""
+        with contextlib.suppress(RuntimeError):
+            if self.is_running:
+                self.post_message(message)

@@ -6,6 +6,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +15,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pexpect
 import psutil
@@ -84,6 +87,19 @@ def test_a_script_that_goes_wrong(script: str, status: int, words: str) -> None:
     assert words in done.stderr + done.stdout
 
 
+def test_a_script_whose_reader_goes() -> None:
+    """Events are told into nothing: the session ends, as `head -1` wants it, and its emulator with it."""
+    read, write = os.pipe()
+    with subprocess.Popen(
+        [*SEABUS, "shell"], stdin=subprocess.PIPE, stdout=write, stderr=subprocess.PIPE, text=True
+    ) as shell:
+        os.close(write)
+        os.close(read)
+        _, told = shell.communicate(f"{CONSUMED}\nworld.rewind()\nprint(len(victim().page.steps()))", SECONDS)
+        assert (shell.returncode, told.count("\n")) == (141, told.count("s] ")), told
+    assert "nothing is running" in seabus("ps").stdout
+
+
 @pytest.mark.parametrize("kind", sorted(PROMPTS))
 def test_what_was_typed_becomes_a_test(kind: str, tmp_path: Path) -> None:
     options, prompt = PROMPTS[kind]
@@ -116,6 +132,73 @@ def test_what_was_typed_becomes_a_test(kind: str, tmp_path: Path) -> None:
     assert done.returncode == 0, saved.read_text() + done.stdout
 
 
+USUAL = ("v = victim()", "inject(MemoryRecord(address=v.page.host_physical))")
+SAVED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    # At once: what comes of it comes while it is saved, and in the test after its last line.
+    "at-once": ((), USUAL),
+    "decode": ((), (*USUAL, "print(decode(0x92000410))")),
+    "comment": ((), (*USUAL, "v.touch('read')  # is it dead?")),
+    "rewind-within": ((), (*USUAL, f"world.rewind(); {'; '.join(USUAL)}")),
+    "memory": (("--l2-memory", "768"), USUAL),
+}
+
+
+def pytest_of(path: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(path)],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(("options", "lines"), SAVED.values(), ids=SAVED)
+def test_a_saved_test_passes_and_without_its_injection_fails(
+    options: tuple[str, ...], lines: tuple[str, ...], tmp_path: Path
+) -> None:
+    saved = tmp_path / "test_mine.py"
+    shell = pexpect.spawn(SEABUS[0], [*SEABUS[1:], "shell", "--quiet", *options], encoding="utf-8")
+    for number, line in enumerate([*lines, f"%save_test {saved}"], start=1):
+        shell.expect(rf"In \[{number}\]: ", timeout=300)
+        shell.sendline(line)
+    shell.expect("saved; run it by", timeout=SECONDS)
+    leave(shell)
+    done = pytest_of(saved)
+    assert done.returncode == 0, saved.read_text() + done.stdout
+    text = re.sub(r"inject\((.*)\)", r"repr(\1)", saved.read_text().partition("def test")[2])
+    saved.write_text(saved.read_text().partition("def test")[0] + "def test" + text)
+    assert "1 failed" in pytest_of(saved).stdout, saved.read_text()
+
+
+def test_what_began_in_a_kept_state_is_no_test(tmp_path: Path) -> None:
+    state = f"test-{uuid.uuid4().hex[:8]}"
+    shell = pexpect.spawn(SEABUS[0], [*SEABUS[1:], "shell", "--quiet"], encoding="utf-8", timeout=SECONDS)
+    for number, line in enumerate(
+        [f"world.freeze({state!r})", *USUAL, f"%save_test {tmp_path}/t.py"], start=1
+    ):
+        shell.expect(rf"In \[{number}\]: ")
+        shell.sendline(line)
+    shell.expect("began in a state that was kept")
+    leave(shell)
+    forget(state)
+    assert not (tmp_path / "t.py").exists()
+
+
+def leave(shell: Any) -> None:  # noqa: ANN401 - pexpect's, which is not typed for text
+    """Ctrl-D is lost on who reads no key yet."""
+    shell.sendline("exit()")
+    shell.expect(pexpect.EOF, timeout=60)
+    shell.close()
+
+
+def forget(state: str) -> None:
+    """Remove a state that was kept by name."""
+    for path in Store().entries():
+        if path.name.startswith(USERS_OWN) and Store().read(path).manifest["inputs"] == {"name": state}:
+            Store().remove(path)
+
+
 @pytest.fixture
 def name() -> Iterator[str]:
     """A world in the background."""
@@ -126,7 +209,8 @@ def name() -> Iterator[str]:
 
 
 def test_other_terminals_join(name: str) -> None:
-    assert seabus("exec", "l1", "--", "sh", "-c", "cat; exit 7", stdin="hello").stdout == "hello"
+    assert seabus("exec", "-i", "l1", "--", "sh", "-c", "cat; exit 7", stdin="hello").stdout == "hello"
+    assert seabus("exec", "l1", "cat", stdin="is not read").stdout == ""
     assert seabus("exec", "l2", "--", "sh", "-c", "exit 7").returncode == 7
     assert json.loads(seabus("exec", "--json", "l2", "uname", "-m").stdout)["stdout"] == "aarch64\n"
     assert json.loads(seabus("qmp", "l0", "query-status").stdout)["status"] == "running"
@@ -167,6 +251,73 @@ def test_joining_goes_wrong() -> None:
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.usefixtures("name")
+def test_a_command_ends_with_who_asked_for_it() -> None:
+    """Though it inherits a pipe that nobody closes; its children end as well."""
+    read, write = os.pipe()
+    forever = "sleep 1234 & touch /tmp/begun; wait"
+    with subprocess.Popen([*SEABUS, "exec", "l1", "--", "sh", "-c", forever], stdin=read) as asking:
+        with deadline("the command to begin"):
+            while seabus("exec", "l1", "test", "-e", "/tmp/begun").returncode:
+                assert asking.poll() is None
+        asking.send_signal(signal.SIGINT)
+        assert asking.wait(SECONDS) == 130
+    with deadline("the command to end"):
+        while seabus("exec", "l1", "sh", "-c", "grep -l '123[4]' /proc/[0-9]*/cmdline").stdout:
+            pass
+    os.close(read)
+    os.close(write)
+
+
+def test_it_ends_with_its_emulator(name: str) -> None:
+    (world,) = json.loads(seabus("ps", "--json").stdout)
+    psutil.Process(world["emulator_pid"]).kill()
+    psutil.Process(world["owner_pid"]).wait(SECONDS)
+    assert "nothing is running" in seabus("ps").stdout
+    log = next(Path(os.environ["SEABUS_ARTEFACTS"]).rglob("up.log"))
+    assert "ended by itself" in log.read_text()
+    assert "no world" in seabus("exec", "--world", name, "l1", "true").stderr
+
+
+def test_who_watches_hears_of_a_rewind() -> None:
+    shell = pexpect.spawn(SEABUS[0], [*SEABUS[1:], "shell", "--plain"], encoding="utf-8", timeout=SECONDS)
+    shell.expect(">>> ")
+    with subprocess.Popen([*SEABUS, "watch", "--json"], stdout=subprocess.PIPE, text=True) as watch:
+        with deadline("the watch to begin"):
+            while not control_sockets_in_use():
+                assert watch.poll() is None
+        shell.sendline("world.rewind()")
+        assert watch.wait(SECONDS) == 0
+    shell.expect(">>> ")
+    shell.sendline("guest.read('/proc/uptime')[:0]")
+    shell.expect("b''")
+    assert json.loads(seabus("touch", "--new", "--json").stdout)["outcome"] == "went through"
+    leave(shell)
+
+
+def control_sockets_in_use() -> bool:
+    """Whether somebody is connected to one: it has a line for each end, and one for who listens."""
+    lines = Path("/proc/net/unix").read_text().splitlines()
+    here = f"{os.environ['XDG_RUNTIME_DIR']}/"
+    return sum(here in line and line.endswith("/control.sock") for line in lines) > 1
+
+
+@contextlib.contextmanager
+def deadline(what: str) -> Iterator[None]:
+    """Let the body take a minute, in which it asks again and again."""
+
+    def late(*_: object) -> None:
+        raise TimeoutError(f"waited {SECONDS} s for {what}")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(SECONDS)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def test_nobody_to_join() -> None:
     done = seabus("touch")
     assert done.returncode == 2
@@ -190,9 +341,7 @@ def test_a_state_is_kept_by_name() -> None:
     again = seabus("shell", "--quiet", "--from", state, stdin=refused + CONSUMED)
     assert f"there is a state '{state}' already" in again.stdout
     assert again.returncode == 0, f"a refusal must leave the world watched: {again.stderr}"
-    for path in Store().entries():
-        if path.name.startswith(USERS_OWN) and Store().read(path).manifest["inputs"] == {"name": state}:
-            Store().remove(path)
+    forget(state)
     assert "there is no state 'other'" in seabus("shell", "--quiet", "--from", "other").stderr
 
 

@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+import pexpect
 import psutil
 import pytest
 
@@ -64,6 +65,22 @@ def shell_of(folder: Path) -> str:
         return said.decode(errors="replace")
 
 
+def a_person_looks_in(name: str) -> None:
+    """By `seabus console`, which Ctrl-] leaves."""
+    console = pexpect.spawn(
+        sys.executable, ["-m", "seabus", "console", "--world", name, "l1"], encoding="utf-8", timeout=30
+    )
+    console.expect("Ctrl-] leaves")
+    console.send("\r")
+    console.expect("[#$] ")
+    console.send("echo up=$((6*8))\r")
+    console.expect("up=48")
+    console.send("\x1d")
+    console.expect(pexpect.EOF)
+    console.close()
+    assert console.exitstatus == 0
+
+
 @pytest.mark.parametrize("share", ["0", "2"], ids=["alone", "workers"])
 def test_the_world_of_a_failed_test_is_kept(
     suite: pytest.Pytester, share: str, capsys: pytest.CaptureFixture[str]
@@ -81,6 +98,7 @@ def test_the_world_of_a_failed_test_is_kept(
     assert cli.main(["qmp", "l0", "--world", kept.name, "query-status"]) == 0
     assert '"running"' in capsys.readouterr().out
     shell_of(kept.folder)
+    a_person_looks_in(kept.name)
     assert run_folder.reap() == []  # it is nobody's orphan
     capsys.readouterr()
     assert cli.main(["ps"]) == 0
@@ -129,6 +147,30 @@ def test_a_kept_world_can_be_joined(suite: pytest.Pytester) -> None:
     assert {("L1", "ghes"), ("L1", "memory_failure"), ("L2", "sea")} <= seen
     assert cli.main(["stop", kept.name]) == 0
     assert next(events, None) is None  # whoever watched learns that it is over
+    assert_nothing_left()
+
+
+def test_a_shared_world_is_kept(suite: pytest.Pytester) -> None:
+    """It ends after its module's last test, whichever of them failed."""
+    suite.makepyfile(
+        """
+        def test_fails(warm_world):
+            warm_world.guest.write("/tmp/mark", b"the same guest")
+            assert False
+
+        def test_passes(warm_world):
+            assert warm_world.guest.read("/tmp/mark") == b"the same guest"
+
+        def test_without():
+            pass
+        """
+    )
+    run = suite.runpytest_subprocess("--seabus-keep", "--seabus-keep-for=120")
+    assert run.parseoutcomes() == {"passed": 2, "failed": 1}
+    (kept,) = run_folder.running()
+    run.stdout.fnmatch_lines([f"*::test_fails: {kept.name}, for 2 minutes"])
+    assert monitor_of(kept.folder) == "running"
+    assert cli.main(["stop", kept.name]) == 0
     assert_nothing_left()
 
 

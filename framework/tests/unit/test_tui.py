@@ -7,12 +7,13 @@ import asyncio
 import html
 import os
 import re
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import DataTable
+from textual.widgets import DataTable, RichLog
 
 from seabus.errors import UsageError
 from seabus.interactive.playground import OnEvent
@@ -21,6 +22,7 @@ from seabus.tui.app import Screen
 from seabus.tui.deeds import Step
 
 GOLDEN = Path(__file__).parent / "golden" / "tui.txt"
+DRAWN = GOLDEN.with_suffix(".svg")
 SIZE = (110, 26)
 TEXT = re.compile(r'<text [^>]*clip-path="url\(#[^"]*line-(\d+)\)"[^>]*>(.*?)</text>')
 
@@ -30,6 +32,9 @@ class Played:
 
     def __init__(self) -> None:
         self.done: list[str] = []
+        self.may_end = threading.Event()
+        self.may_end.set()
+        self.fails: Exception | None = None
         self.on_event: OnEvent = lambda *_: None
 
     def watch(self, on_event: OnEvent) -> None:
@@ -53,6 +58,9 @@ class Played:
         return "receipt: L1 kernel-log"
 
     def touch(self, op: str) -> str:
+        if self.fails:
+            raise self.fails
+        assert self.may_end.wait(10)
         self.done.append(op)
         self._happens("L2", "kprobe", "sea", {"esr": 0x92000410, "far": 0, "tid": 113})
         self._happens("L2", "kernel-log", "trouble", {"what": "oops"}, "Internal error \x1b[31mred")
@@ -126,18 +134,103 @@ def test_a_mistake_is_told_on_the_screen() -> None:
     play(scene)
 
 
+def drawn(pilot: Pilot[None]) -> str:
+    """The screen as a picture, whose names are numbered in the order in which they come."""
+    picture = pilot.app.export_screenshot()
+    for number, name in enumerate(dict.fromkeys(re.findall(r"terminal-\d+", picture))):
+        picture = picture.replace(name, f"screen-{number}")
+    return re.sub(r"[ \t]+$", "", picture, flags=re.MULTILINE)
+
+
 def test_what_it_looks_like() -> None:
     """The golden screen; SEABUS_GOLDEN=1 draws it anew, to be looked at before it is committed."""
 
     async def scene(pilot: Pilot[None], _: Played) -> None:
         await press(pilot, "v", "i", "t")
-        text = shown(pilot)
+        text, picture = shown(pilot), drawn(pilot)
         if os.environ.get("SEABUS_GOLDEN"):
             GOLDEN.write_text(text)
+            DRAWN.write_text(picture)
         assert "\x1b" not in text
         assert text == GOLDEN.read_text()
+        assert picture == DRAWN.read_text()
 
     play(scene)
+
+
+def words(pilot: Pilot[None], level: str) -> list[str]:
+    return " ".join(line.text.strip() for line in pilot.app.query_one(f"#{level}", RichLog).lines).split()
+
+
+def test_lines_are_broken_to_the_width_of_their_column() -> None:
+    async def scene(pilot: Pilot[None], _: Played) -> None:
+        await press(pilot, "v", "i", "t")
+        for size in (SIZE, (70, 26), (200, 26)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+            for log in pilot.app.query(RichLog):
+                assert max((line.cell_length for line in log.lines), default=0) <= log.content_size.width
+            for level in ("L0", "L1"):
+                assert "".join(words(pilot, level)).endswith("0x6431e000")
+        assert len(pilot.app.query_one("#L1", RichLog).lines) == 1
+
+    play(scene)
+
+
+def test_a_key_while_something_is_under_way() -> None:
+    """It is said, and nothing is forgotten; afterwards the key works."""
+
+    async def scene(pilot: Pilot[None], played: Played) -> None:
+        await press(pilot, "v", "i")
+        played.may_end.clear()
+        await pilot.press("t")
+        await pilot.press("r")
+        await pilot.pause()
+        assert "not yet" in shown(pilot)
+        assert words(pilot, "L1")
+        played.may_end.set()
+        await pilot.app.workers.wait_for_complete()
+        await pilot.pause()
+        assert played.done == ["victim", "inject", "read"]
+        await press(pilot, "r")
+        assert played.done == []
+        assert not words(pilot, "L1")
+
+    play(scene)
+
+
+def test_a_mistake_of_ours_is_shown() -> None:
+    async def scene(pilot: Pilot[None], played: Played) -> None:
+        played.fails = ZeroDivisionError("by zero")
+        await press(pilot, "t")
+        assert "ZeroDivisionError('by zero')" in shown(pilot)
+        played.fails = None
+        await press(pilot, "v")
+        assert played.done == ["victim"]
+
+    play(scene)
+
+
+def test_events_wait_for_nobody() -> None:
+    """Who tells them is the world's loop: a screen that is slow, or gone, must not stop it."""
+    played, told = Played(), threading.Event()
+
+    def happens() -> None:
+        for _ in range(1000):
+            played._happens("L1", "trace", "trouble", {"what": "oops"})
+        told.set()
+
+    async def run() -> None:
+        async with Screen(played).run_test(size=SIZE) as pilot:
+            teller = threading.Thread(target=happens)
+            teller.start()
+            assert told.wait(10)  # though the screen's own loop does nothing meanwhile
+            teller.join()
+            await pilot.press("q")
+        played._happens("L1", "trace", "trouble", {"what": "late"})
+
+    asyncio.run(run())
+    played._happens("L1", "trace", "trouble", {"what": "later"})
 
 
 @pytest.mark.parametrize("size", [(40, 12), (200, 60)])
