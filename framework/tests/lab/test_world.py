@@ -52,6 +52,11 @@ async def world_on(tenancy: Tenancy, folder: Path) -> AsyncIterator[LabWorld]:
         yield world
 
 
+async def tell(session: Session, verb: str, **arguments: object) -> None:
+    """Ask the host's agent, and do not wait for an answer."""
+    session.world.l1.send(verb, **arguments)
+
+
 def taken(bench: Bench) -> str | None:
     """The host that a worker has."""
     return bench.tenancy.host.name if bench.tenancy else None
@@ -122,7 +127,7 @@ def test_a_vmm_that_ends_is_no_error_of_ours(tenancy: Tenancy, tmp_path: Path) -
         fault = session.fault_at(victim.page.host_physical)
         session.inject(fault)
         session.until("L1", "memory_failure", pfn=victim.page.host_physical.pfn)
-        session.world.l1.send("kill", pid=session.vmm_pid, signo=9)
+        session.run(tell(session, "kill", pid=session.vmm_pid, signo=9))
         victim.touch("read")
         with pytest.raises(NotAsExpectedError) as caught:
             session.expect(host.announces(fault), host.loses_page(victim.page, vmm_pid=session.vmm_pid))
@@ -186,7 +191,7 @@ def test_a_host_that_panics(
         session.inject(fault)
         session.until("L1", "memory_failure", pfn=victim.page.host_physical.pfn)
         crash = base64.b64encode(b"c").decode()
-        session.world.l1.send("write", path="/proc/sysrq-trigger", data=crash, create=False)
+        session.run(tell(session, "write", path="/proc/sysrq-trigger", data=crash, create=False))
         victim.touch("read")
         lost = [*host.announces(fault), *host.loses_page(victim.page, vmm_pid=session.vmm_pid)]
         with pytest.raises(NotAsExpectedError) as caught:

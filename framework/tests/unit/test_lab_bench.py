@@ -39,6 +39,7 @@ from seabus.lab.keys import new_key_pair
 from seabus.lab.world import can_break_memory
 from seabus.machine.config import WorldConfig
 from seabus.session import life
+from seabus.session.stage import Stage
 
 GOOD = Health(
     boot_id="one",
@@ -318,6 +319,38 @@ def test_a_guest_must_run_the_kernel_that_was_asked_for(tmp_path: Path) -> None:
         guest.must_run(image, "7.3.4+deb13-arm64")
     image.write_bytes(b"zimg, compressed")
     guest.must_run(image, "7.3.4+deb13-arm64")
+
+
+class StageOfALab(Stage):
+    """One whose VMM is looked at so often before it is gone."""
+
+    def __init__(self, looks: int) -> None:
+        self._looks = looks
+
+    async def look_after_vmm(self) -> bool:
+        self._looks -= 1
+        return self._looks >= 0
+
+
+@pytest.mark.parametrize(
+    ("error", "looks", "lived"),
+    [
+        (None, 0, True),
+        (ChannelError("closed by the far side"), 0, False),
+        (ChannelError("closed by the far side"), 2, False),
+        (ChannelError("closed by the far side"), 10_000, True),  # then it is the agent's end alone
+        (AgentError("no", kind="os"), 0, True),
+    ],
+)
+def test_a_channel_that_ends_with_its_vmm(error: SeabusError | None, looks: int, lived: bool) -> None:
+    async def touch() -> None:
+        if error:
+            raise error
+
+    async def play() -> bool:
+        return await StageOfALab(looks).while_vmm_lives(asyncio.ensure_future(touch()))
+
+    assert asyncio.run(play()) is lived
 
 
 # Waiting
