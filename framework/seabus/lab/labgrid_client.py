@@ -25,7 +25,7 @@ from labgrid.remote.client import ClientSession
 from labgrid.remote.generated import labgrid_coordinator_pb2 as wire
 from labgrid.remote.generated.labgrid_coordinator_pb2_grpc import CoordinatorStub
 
-from seabus.errors import HostError
+from seabus.errors import HeldError, HostError
 from seabus.lab.labgrid_tags import COUNT, SESSION, TTL, from_tags, is_ours, owner_named
 from seabus.lab.lease import Owner, Record
 from seabus.patience import ANSWER, deadline
@@ -34,10 +34,6 @@ from seabus.patience import ANSWER, deadline
 _SILENCE: Final = 60.0
 #: The coordinator's words for: not to you, not now.
 _REFUSALS: Final = (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.PERMISSION_DENIED)
-
-
-class Refused(Exception):
-    """The coordinator does not give us a place; its reason."""
 
 
 class _Session(ClientSession):  # type: ignore[misc]  # labgrid has no types
@@ -208,7 +204,7 @@ class Client:
     async def take(self, host: str) -> None:
         """Have a place.
 
-        :raises Refused: somebody else has it.
+        :raises HeldError: somebody else has it.
         """
         await self._take(await self.connected(), host)
 
@@ -219,7 +215,7 @@ class Client:
             await session.stub.AllowPlace(wire.AllowPlaceRequest(placename=host, user=self.person))
         except grpc.aio.AioRpcError as error:
             if error.code() in _REFUSALS:
-                raise Refused(error.details()) from error
+                raise HeldError(f"lab host {host} is held: {error.details()}") from error
             raise
 
     async def end(self, place: Place) -> None:
@@ -235,7 +231,7 @@ class Client:
     async def hand_over(self, place: Place, name: str) -> None:
         """Have a place acquired by a client that is not there any more.
 
-        :raises Refused: somebody was faster.
+        :raises HeldError: somebody was faster.
         """
         session = await self.opened(name)
         try:

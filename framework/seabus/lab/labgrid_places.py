@@ -36,7 +36,7 @@ from labgrid.remote.client import ClientSession, ServerError
 
 from seabus.errors import DeadlineError, HeldError, HostError, LeaseLostError
 from seabus.lab.inventory import Lab
-from seabus.lab.labgrid_client import Client, Place, Refused
+from seabus.lab.labgrid_client import Client, Place
 from seabus.lab.labgrid_tags import COUNT, SESSION, TTL, to_tags
 from seabus.lab.lease import Owner, Record
 from seabus.patience import ANSWER, deadline, scale
@@ -181,10 +181,7 @@ class LabgridLeases:
         await self._client.end(place)
         if place.reservation and me.is_as(place.record.reserved):
             await self._client.cancel(place.reservation)
-        try:
-            await self._client.take(host)
-        except Refused as reason:
-            raise HeldError(f"lab host {host} is held: {reason}", hint="seabus lab who") from reason
+        await self._client.take(host)
         try:
             return await self._enter(in_force, now, ttl, me)
         except BaseException:
@@ -262,7 +259,7 @@ class LabgridLeases:
     async def _asserted(self, own: _Own, place: Place) -> Place:
         """Our lease, taken again from a coordinator that has forgotten it."""
         host = own.record.host
-        with contextlib.suppress(Refused):  # somebody was faster: then it is theirs
+        with contextlib.suppress(HeldError):  # somebody was faster: then it is theirs
             await self._client.take(host)
             await self._client.write(place, self._tags(own))
         return await self._client.look(host)
@@ -290,7 +287,7 @@ class LabgridLeases:
             return
         # Under a name that nobody has who takes and gives places.
         name = self._client.new_name()
-        with contextlib.suppress(Refused):  # labgrid's own client was faster
+        with contextlib.suppress(HeldError):  # labgrid's own client was faster
             await self._client.hand_over(place, name)
             await self._client.write(place, {**to_tags(after), SESSION: name, COUNT: "", TTL: ""})
 
