@@ -183,7 +183,7 @@ def test_a_command_and_its_children_are_found_by_their_mark() -> None:
     argv = ["sh", "-c", "sleep 600 & wait"]
     with subprocess.Popen(argv, env={"PATH": os.environ["PATH"], requests._MARK: mark}) as command:
         with subprocess.Popen(["sleep", "600"]) as another:
-            children = []
+            children: list[psutil.Process] = []
             while not children:
                 children = psutil.Process(command.pid).children()
             subprocess.run(["sh", "-c", requests._KILL, "sh", f"{requests._MARK}={mark}"], check=True)
