@@ -112,9 +112,10 @@ def test_a_host_that_lacks_something_is_left_clean(desk: Desk, monkeypatch: pyte
     async def furnish(self: Tenancy, config: WorldConfig) -> None:
         raise CapabilityError(f"lab host {self.host.name} has no QEMU for {config}")
 
-    with monkeypatch.context() as patch, pytest.raises(CapabilityError):
+    with monkeypatch.context() as patch:
         patch.setattr(Tenancy, "_furnish", furnish)
-        desk.begin()
+        with pytest.raises(CapabilityError):
+            desk.begin()
     assert (desk.there.here, desk.leases.records()[0].owner) == (set(), None)
     run(desk.begin().give_back())
     assert desk.there.cycles == 0
