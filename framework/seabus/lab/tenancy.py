@@ -81,7 +81,7 @@ class Tenancy:
         try:
             await tenancy._enter()
             tenancy._images = images
-            await tenancy._furnish(config)
+            await tenancy._furnish_or_go(config)
         except BaseException:
             await tenancy._leave()
             raise
@@ -237,6 +237,13 @@ class Tenancy:
             if isinstance(error, LeaseLostError):
                 self._lost = error
             self._say(f"{name}: left as it is: {error}")
+
+    async def _furnish_or_go(self, config: WorldConfig) -> None:
+        try:
+            await self._furnish(config)
+        except SeabusError:
+            await self._tidy_up()  # nothing was broken: it need not be rebooted by the next one
+            raise
 
     async def _furnish(self, config: WorldConfig) -> None:
         self.ssh.must_succeed(await self.ssh.run("mkdir", "-p", self.host.folder))

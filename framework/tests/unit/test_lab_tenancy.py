@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 
 import pytest
 
-from seabus.errors import HostError, LeaseLostError, QuarantinedError, SeabusError
+from seabus.errors import CapabilityError, HostError, LeaseLostError, QuarantinedError, SeabusError
 from seabus.images.guests import GuestImages
 from seabus.lab import hand_back, power, tenancy
 from seabus.lab.embedded import EmbeddedLeases
@@ -106,6 +106,19 @@ def test_nothing_stays_of_a_lease_that_broke_nothing(desk: Desk) -> None:
     assert {"fence-1"} <= desk.there.here
     run(held.give_back())
     assert (desk.there.here, desk.there.cycles, desk.dirty) == (set(), 0, "")
+
+
+def test_a_host_that_lacks_something_is_left_clean(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def furnish(self: Tenancy, config: WorldConfig) -> None:
+        raise CapabilityError(f"lab host {self.host.name} has no QEMU for {config}")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Tenancy, "_furnish", furnish)
+        with pytest.raises(CapabilityError):
+            desk.begin()
+    assert (desk.there.here, desk.leases.records()[0].owner) == (set(), None)
+    run(desk.begin().give_back())
+    assert desk.there.cycles == 0
 
 
 def test_two_fresh_keepers_with_equal_tokens(desk: Desk, other: Desk) -> None:
