@@ -105,7 +105,7 @@ def main(arguments: argparse.Namespace) -> int:
         frozen = template.ensure(config, store=store, artefacts=folder, say=say)
         versions.update(frozen.notes["versions"])
         say("cloning the world")
-        outcome = asyncio.run(_run(frozen, arguments, folder, script))
+        outcome = asyncio.run(_run(frozen, arguments, folder, script, about.seed))
     except (SeabusError, OSError) as error:
         told = of_system(error) if isinstance(error, OSError) else error
         with contextlib.suppress(OSError):  # where the disk is full, what is said of that is all there is
@@ -130,14 +130,18 @@ def _command(arguments: argparse.Namespace) -> list[str]:
     return [*words, "--access", arguments.access] if arguments.access else words
 
 
-async def _run(frozen: Frozen, arguments: argparse.Namespace, folder: Path, script: Script | None) -> Outcome:
+async def _run(
+    frozen: Frozen, arguments: argparse.Namespace, folder: Path, script: Script | None, seed: int | None
+) -> Outcome:
     inject = not arguments.no_inject
     async with restore.cloned(frozen, artefacts=folder, purpose="run") as world:
         try:
             if script is not None:
-                outcome = await play.run(script, world, inject=inject)
+                outcome = await play.run(script, world, inject=inject, seed=seed)
             else:
-                outcome = await consumed_page.run(world, inject=inject, access=arguments.access or "read")
+                outcome = await consumed_page.run(
+                    world, inject=inject, access=arguments.access or "read", seed=seed
+                )
         except SeabusError:
             await artefacts.keep_vmm_log(world)
             raise

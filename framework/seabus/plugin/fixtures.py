@@ -73,6 +73,7 @@ def _session(request: pytest.FixtureRequest, temporary: pytest.TempPathFactory) 
         purpose="pytest",
         injecting=injecting,
         keepable=request.config.option.seabus_keep,
+        seed=circumstances.seed_of(request.node),
     )
     with opened as session:
         request.node.stash[SESSION] = session
@@ -98,6 +99,7 @@ def _lab_session(request: pytest.FixtureRequest, folder: Path, *, injecting: boo
     with opened as session:
         request.node.stash[SESSION] = session
         request.node.stash[VERSIONS] = dict(session.world.notes["versions"])
+        request.node.stash[circumstances.SEED] = session.seed  # a lab's sessions choose it themselves
         lab.stand_on(request.node, session, bench.moved)
         circumstances.note(request.node)
         session.run(needs.require(session.world, [name for name in wanted if name in needs.NEEDS]))

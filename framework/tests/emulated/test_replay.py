@@ -27,6 +27,10 @@ def test_a_command_again(tmp_path: Path, words: list[str]) -> None:
     again = play("seabus", "replay", str(tmp_path / "first"), "--artefacts", str(tmp_path / "second"))
     assert again.returncode == 0, again.stdout + again.stderr
     assert "now:" in again.stdout
+    then, now = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("first", "second"))
+    assert then["seed"] == now["seed"]
+    drawn = [[fault.get("nonce") for fault in told["faults"]] for told in (then, now)]
+    assert drawn[0] == drawn[1], "what is left to chance follows from the seed"
 
 
 def test_a_test_again_and_another_story(tmp_path: Path) -> None:
