@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from seabus.faults.poison import HardOffline
 from seabus.images import guests
 from seabus.images.store import Store
 from seabus.judge.verdict import Verdict
@@ -22,6 +23,7 @@ from seabus.lab.world import LabWorld, on_host
 from seabus.machine.config import WorldConfig
 from seabus.scenarios import consumed_page
 from seabus.world import restore, template
+from seabus.world.world import World
 
 
 def lab_connect_s(folder: Path) -> list[float]:
@@ -111,7 +113,7 @@ def lab_fault_to_verdict_s(folder: Path) -> list[float]:
 
 
 def lab_over_emulated(folder: Path) -> list[float]:
-    """Median over SSH divided by the median of a clone beside it, of ten faults each, in turn."""
+    """Median over SSH divided by the median of a clone beside it, of ten pages each taken off line, in turn."""
     frozen = template.ensure(WorldConfig(), store=Store(), artefacts=folder, say=lambda _: None)
 
     async def play() -> list[float]:
@@ -119,12 +121,20 @@ def lab_over_emulated(folder: Path) -> list[float]:
         async with _tenancy(folder) as tenancy:
             for _ in range(10):
                 async with _world(tenancy, folder) as world:
-                    found["lab"].append((await consumed_page.run(world)).seconds["fault_to_verdict"])
+                    found["lab"].append(await _offlined_s(world))
                 async with restore.cloned(frozen, artefacts=folder, purpose="bench") as clone:
-                    found["clone"].append((await consumed_page.run(clone)).seconds["fault_to_verdict"])
+                    found["clone"].append(await _offlined_s(clone))
         return [statistics.median(found["lab"]) / statistics.median(found["clone"])]
 
     return asyncio.run(play())
+
+
+async def _offlined_s(world: World) -> float:
+    """The core scenario with a fault that both kinds of world can be given."""
+    outcome = await consumed_page.run(world, fault_at=lambda page: HardOffline(address=page))
+    if outcome.judgement.verdict is not Verdict.PASS:
+        raise RuntimeError(f"a fault ended in {outcome.judgement}: {world.artefacts}")
+    return outcome.seconds["fault_to_verdict"]
 
 
 @contextlib.asynccontextmanager

@@ -17,8 +17,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Literal
 
+from seabus.arch.addresses import HostPhysical
 from seabus.arch.esr import qemu_sea_esr
 from seabus.chains import guest, host
 from seabus.faults.fault import Fault
@@ -39,18 +41,24 @@ ABOUT: Final = {
 
 
 async def run(
-    world: World, *, inject: bool = True, access: Access = "read", seed: int | None = None
+    world: World,
+    *,
+    inject: bool = True,
+    access: Access = "read",
+    seed: int | None = None,
+    fault_at: Callable[[HostPhysical], Fault] | None = None,
 ) -> Outcome:
     """Follow one fault through a fresh world.
 
     :param inject: False makes it the negative control: the same steps, but nothing is injected.
+    :param fault_at: what makes a page bad; the way that is usual in such a world if nothing is said.
     :param seed: of what is left to chance.
     :raises MachineError: a channel or a machine failed on the way; that is no verdict on the system.
     """
     async with Stage.open(world, injecting=inject, seed=seed) as stage:
         victim = await stage.victim()
         page = await stage.locate(victim)
-        fault = world.fault_at(page.host_physical)
+        fault = (fault_at or world.fault_at)(page.host_physical)
         if await stage.inject(fault):
             await stage.until("L1", "memory_failure", pfn=page.host_physical.pfn)
             await stage.touch(victim, op=access)
