@@ -113,7 +113,7 @@ def lab_fault_to_verdict_s(folder: Path) -> list[float]:
 
 
 def lab_over_emulated(folder: Path) -> list[float]:
-    """Median over SSH divided by the median of a clone beside it, of ten pages each taken off line, in turn."""
+    """Median over SSH divided by that of a clone beside it, of ten pages each taken off line, in turn."""
     frozen = template.ensure(WorldConfig(), store=Store(), artefacts=folder, say=lambda _: None)
 
     async def play() -> list[float]:
