@@ -141,7 +141,7 @@ class Bench:
         if tenancy is None or tenancy.host.name != name:
             # It was seen to misbehave, and left, when the test ended.
             return Move(name, self._left[name]) if name in self._left else None
-        if _is_lost(tenancy) or isinstance(error, LeaseLostError):
+        if tenancy.lost or isinstance(error, LeaseLostError):
             self._abandon()
             return Move(name, self._left[name])
         if isinstance(error, CapabilityError):
@@ -161,7 +161,7 @@ class Bench:
 
         :param why: it misbehaved; it must be rebooted, and is taken again by us only if there is no other.
         """
-        if self.tenancy is not None and _is_lost(self.tenancy):
+        if self.tenancy is not None and self.tenancy.lost:
             self._abandon()
         tenancy, self.tenancy = self.tenancy, None
         if tenancy is None:
@@ -202,7 +202,7 @@ class Bench:
         """After a test: a host that is not there any more must not be met by the next one."""
         if self.tenancy is None:
             return
-        if _is_lost(self.tenancy):
+        if self.tenancy.lost:
             self.leave()
         elif session.stage.is_dead("L1"):
             self.leave("its kernel gave up during a test")
@@ -211,7 +211,7 @@ class Bench:
 
     def _settle(self, config: WorldConfig, needs: Sequence[str]) -> Tenancy:
         """The host that we have, if it will do, or another one."""
-        if self.tenancy is not None and _is_lost(self.tenancy):
+        if self.tenancy is not None and self.tenancy.lost:
             self.leave()
         fitting = self._fitting(needs)
         if (
@@ -307,11 +307,6 @@ class Bench:
                 self._say(f"waiting for a lab host: {'; '.join(reasons)}")
                 said = time.monotonic()
             time.sleep(_LOOK_AGAIN)  # keepers of leases tell nobody when one ends
-
-
-def _is_lost(tenancy: Tenancy) -> bool:
-    """Whether its lease is known to be over."""
-    return bool(getattr(tenancy, "lost", None) or getattr(tenancy, "_lost", None))
 
 
 async def _what_is_wrong(tenancy: Tenancy) -> str:

@@ -23,10 +23,7 @@ from seabus.patience import CLONE
 from seabus.world import boot, bring, migration, restore
 
 if TYPE_CHECKING:
-    from seabus.guest.vmm import VmmFiles
-    from seabus.lab.tenancy import Tenancy
     from seabus.lab.world import LabWorld
-    from seabus.machine.config import WorldConfig
 
 _CAPABILITIES: Final[dict[str, object]] = {"capabilities": [{"capability": "events", "state": True}]}
 #: Seconds in which a VMM comes up, on a host that has other things to do.
@@ -67,14 +64,6 @@ async def bring_up(stack: contextlib.AsyncExitStack, world: LabWorld, *, say: Sa
     return hello
 
 
-async def files_of(tenancy: Tenancy, config: WorldConfig) -> VmmFiles:
-    """What this very guest is made of, on the host: a test before it may have had another kernel."""
-    # Those in `files` are of the configuration that the tenancy was begun with.
-    files_for = getattr(tenancy, "files_for", None)
-    files: VmmFiles = tenancy.files if files_for is None else await files_for(config)
-    return files
-
-
 def must_run(kernel: Path, release: str) -> None:
     """That the kernel that answers is the one that was asked for, as far as its file can be read.
 
@@ -96,7 +85,7 @@ async def _start(world: LabWorld, *, frozen: bool) -> None:
         await boot.no_huge_pages(world.l1)
     argv = vmm.vmm_argv(
         world.config,
-        await files_of(tenancy, world.config),
+        await tenancy.files_for(world.config),
         vmm.through_sockets(world.folder),
         monitor_object=tenancy.monitor_object,
         frozen=frozen,

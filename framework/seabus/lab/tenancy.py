@@ -47,7 +47,6 @@ class Tenancy:
         self.health: Health
         self.agent_argv: tuple[str, ...] = ()
         #: Of the configuration it was begun with; see :meth:`files_for`.
-        self.files: VmmFiles
         #: How the monitors of the host's QEMU are asked for.
         self.monitor_object = False
         self.worlds = 0
@@ -249,14 +248,14 @@ class Tenancy:
         self.ssh.must_succeed(await self.ssh.run("mkdir", "-p", self.host.folder))
         agent = await self._push(self._images.agent, "seabus-agent", mode=0o755)
         self.agent_argv = (agent, "--stdio", "--may-poison", "--idle", str(_IDLE))
-        self.files = await self.files_for(config)
-        for path in (self.files.program, self.files.firmware):
+        files = await self.files_for(config)
+        for path in (files.program, files.firmware):
             if (await self.ssh.run("test", "-r", path)).exit != 0:
                 raise CapabilityError(
                     f"lab host {self.host.name} has no {path}",
                     hint="install QEMU and its UEFI there, or say where they are: `qemu`, `firmware`",
                 )
-        self.monitor_object = await boot.has_monitor_object(self.ssh, self.files.program)
+        self.monitor_object = await boot.has_monitor_object(self.ssh, files.program)
 
     async def _push(self, local: Path, name: str, *, mode: int = 0o644) -> str:
         """A file of ours on the host, as its digest says; copied if it is not there."""

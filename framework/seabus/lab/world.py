@@ -15,7 +15,7 @@ from seabus.channel.agent import Agent
 from seabus.channel.interface import Commands
 from seabus.channel.qga import Qga
 from seabus.channel.qmp import Qmp
-from seabus.errors import CapabilityError, DeadlineError, SeabusError
+from seabus.errors import DeadlineError, SeabusError
 from seabus.faults import einj
 from seabus.faults.einj import Einj
 from seabus.faults.fault import Fault
@@ -128,9 +128,7 @@ async def can_break_memory(tenancy: Tenancy, commands: Commands) -> bool:
     """Whether the lab file allows EINJ, and the host's firmware has an error of memory among its types."""
     if "einj" not in tenancy.host.faults or "einj" not in tenancy.health.has:
         return False
-    with contextlib.suppress(CapabilityError):
-        return bool(await einj.available(commands) & Einj(address=HostPhysical(0)).error_type)
-    return False
+    return await einj.can_break_memory(commands)
 
 
 async def _end_guest(world: LabWorld) -> None:

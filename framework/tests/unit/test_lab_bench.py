@@ -302,15 +302,6 @@ def test_firmware_that_cannot_break_memory_is_not_asked(
     assert asyncio.run(can_break_memory(tenancy, commands)) is able
 
 
-def test_each_guest_is_made_of_its_own_files() -> None:
-    async def files_for(config: WorldConfig) -> str:
-        return f"of {config.l2_cpus} CPUs"
-
-    tenancy: Any = SimpleNamespace(files="of the first test", files_for=files_for)
-    files: Any = asyncio.run(guest.files_of(tenancy, WorldConfig(l2_cpus=2)))
-    assert files == "of 2 CPUs"
-
-
 def test_a_guest_must_run_the_kernel_that_was_asked_for(tmp_path: Path) -> None:
     image = tmp_path / "Image"
     image.write_bytes(b"MZ\0\0Linux version 6.12.1-mine (gcc) #1\0Linux version %s (%s)\0")
