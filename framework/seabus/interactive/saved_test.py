@@ -135,10 +135,14 @@ def _calls_the_prompt(node: ast.expr) -> bool:
 
 
 def _only_looks(statement: ast.stmt) -> bool:
-    """A name, or an attribute of one: it was shown, and a test has nobody to show it to."""
-    return isinstance(statement, ast.Expr) and isinstance(
+    """A name, or an attribute of one: it was shown, and a test has nobody to show it to.
+
+    An attribute of what a call returned is shown as well, but the call was made.
+    """
+    looks = isinstance(statement, ast.Expr) and isinstance(
         statement.value, ast.Name | ast.Attribute | ast.Constant
     )
+    return looks and not any(isinstance(node, ast.Call) for node in ast.walk(statement))
 
 
 def _definitions(earlier: Sequence[str], wanted: set[str]) -> list[ast.stmt]:

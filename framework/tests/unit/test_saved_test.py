@@ -81,6 +81,10 @@ def test_what_is_the_prompts_is_left_out(cell: str) -> None:
     assert "w = victim()" in text
 
 
+def test_what_does_something_and_is_looked_at_stays() -> None:
+    assert '    v.touch("read").outcome\n' in saved("v = victim()", 'v.touch("read").outcome')
+
+
 def test_what_only_looks_is_left_out() -> None:
     text = saved("v = victim()", "story", "v.page", "_")
     assert "story" not in text.replace("session", "")
