@@ -43,6 +43,7 @@ class Relay:
         self._open.set()
         self._server: asyncio.Server
         self._pumps: set[asyncio.Task[None]] = set()
+        self._writers: list[asyncio.StreamWriter] = []
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -55,6 +56,9 @@ class Relay:
             relay._server.close()
             for pump in relay._pumps:
                 pump.cancel()
+            await asyncio.gather(*relay._pumps, return_exceptions=True)
+            for writer in relay._writers:
+                writer.close()
 
     @property
     def port(self) -> int:
@@ -69,6 +73,7 @@ class Relay:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection("127.0.0.1", self._port)
+        self._writers += [writer, back]
         for source, sink in ((reader, back), (there, writer)):
             pump = asyncio.create_task(self._pump(source, sink))
             self._pumps.add(pump)

@@ -15,8 +15,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from seabus.machine import run_folder
-
 pytestmark = pytest.mark.emulated
 
 
@@ -136,13 +134,12 @@ def test_nothing_is_left_after_a_signal(
     if ending is not signal.SIGKILL:
         assert run.returncode in (0, 128 + ending)
         assert "Traceback" not in said
+    folder = runtime / f"seabus-{os.getuid()}"
     deadline = time.monotonic() + 5
-    while any(alive(pid) for pid in emulators) and time.monotonic() < deadline:
+    while (any(map(alive, emulators)) or any(folder.iterdir())) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not any(alive(pid) for pid in emulators)
-    if ending is signal.SIGKILL:
-        run_folder.reap()
-    assert [path.name for path in (runtime / f"seabus-{os.getuid()}").iterdir()] == []
+    assert not any(map(alive, emulators))
+    assert [path.name for path in folder.iterdir()] == []
 
 
 def alive(pid: int) -> bool:

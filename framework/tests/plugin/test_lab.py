@@ -46,7 +46,8 @@ class FakeBench:
         try:
             yield SimpleNamespace(
                 world=SimpleNamespace(notes={"versions": {"lab_host": self.host}}),
-                stage=SimpleNamespace(broke=False),
+                stage=SimpleNamespace(broke=False, is_dead=lambda _: True),
+                seed=7,
                 outcome=None,
                 looking_only=False,
                 run=lambda coroutine: coroutine.close(),
