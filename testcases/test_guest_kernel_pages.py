@@ -83,8 +83,10 @@ def test_text(world: Session) -> None:
 
 GO = "echo >/run/go"
 #: A program reads a byte, which makes the kernel fill a buffer of a page; told to, it goes on with that.
+#: Another one has the file open as well: when the last one closes it, the kernel frees the buffer, and writes
+#: into it.
 READER = """
-mkfifo /run/go; exec 3</proc/version; dd bs=1 count=1 <&3 of=/dev/null 2>/dev/null
+mkfifo /run/go; exec 3</proc/version; sleep 600 <&3 & dd bs=1 count=1 <&3 of=/dev/null 2>/dev/null
 echo >/run/ready; read go </run/go; exec dd bs=1 count=1 <&3 of=/dev/null
 """
 

@@ -31,6 +31,8 @@ from seabus.world.world import EmulatedWorld, Parts, emulated
 
 #: A host that does not come up is one that power cycles cannot mend: nobody needs to wait longer.
 _UP_SECONDS: Final = 240.0
+#: The power switch says when a host is up: one that does not answer then has gone down again.
+_BOOT_SECONDS: Final = 90
 _SSHD_CONFIG: Final = """\
 Port 22
 HostKey /etc/ssh/host_key
@@ -134,6 +136,7 @@ class EmulatedLab:
                 f"identity = {json.dumps(str(self.folder / 'id_lab'))}\n"
                 f"host-key = {json.dumps(host.key.public)}\n"
                 'faults = ["hard-offline", "hwpoison-inject", "madvise", "soft-offline"]\n'
+                f"boot-seconds = {_BOOT_SECONDS}\n"
                 f"power-cycle = {json.dumps([*power, host.name, 'cycle'])}\n"
                 f"console = {json.dumps(['tail', '-n', '+1', '-F', str(host.console)])}\n"
             )
