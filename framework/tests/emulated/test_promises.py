@@ -51,7 +51,7 @@ def test_promise(name: str, monkeypatch: pytest.MonkeyPatch, runtime: Path, tmp_
     monkeypatch.setattr("tempfile.tempdir", None)
     monkeypatch.setattr(worlds, "CLONES", 12)
     monkeypatch.setattr(worlds, "REWINDS", 11)
-    monkeypatch.setattr(suites, "SUITE", "testcases/test_severities.py")
+    monkeypatch.setattr(suites, "SUITE", "testcases/test_severities.py::test_logged_only")
     monkeypatch.setattr(noise, "LINES", 1600)
     result = asyncio.run(play(ROWS[name], numbers=list(range(TRIALS[name])), seed=_SEED))
     assert result.trials == TRIALS[name]
