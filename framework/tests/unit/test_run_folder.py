@@ -85,6 +85,7 @@ def test_the_next_start_reaps_where_the_undertaker_was_killed_too() -> None:
     owner, path, child, undertaker = start_owner()
     with owner:
         os.kill(undertaker, signal.SIGKILL)
+        assert soon(lambda: psutil.Process(undertaker).status() == psutil.STATUS_ZOMBIE)
         os.kill(owner.pid, signal.SIGKILL)
     assert run_folder.running() == []
     assert run_folder.reap() == [path.name]
