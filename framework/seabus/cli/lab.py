@@ -10,6 +10,7 @@ import dataclasses
 import json
 import math
 import os
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,10 +19,15 @@ from typing import Any, Final
 from rich.table import Table
 
 from seabus.errors import HeldError, HostError, UsageError
-from seabus.lab import emulated, health, inventory, keeper
+from seabus.images import kvmprobe
+from seabus.images.store import Store
+from seabus.lab import emulated, health, inventory, keeper, kvm
 from seabus.lab.inventory import Lab
 from seabus.lab.lease import Leases, Owner, Record
 from seabus.lab.ssh import SshHost
+from seabus.matrix.judge import Status
+from seabus.matrix.table import GROUPS
+from seabus.report import matrix_json, matrix_terminal
 from seabus.report.console import Console
 from seabus.report.progress import teller
 
@@ -33,6 +39,8 @@ _FILE: Final = "SEABUS_LAB"
 _HOURS: Final = 8.0
 _LOOK_AGAIN: Final = 1.0
 _SAY_AGAIN: Final = 10.0
+#: No host takes so long; who dies meanwhile holds nothing.
+_MATRIX_SECONDS: Final = 1800.0
 
 
 def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser action is private
@@ -68,6 +76,11 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser a
     waiting.add_argument("--timeout", type=_positive, default=3600.0, metavar="SECONDS", help="[3600]")
     checking = verb("check", "connect to a host, load its modules for faults, and examine it", _check)
     checking.add_argument("--json", action="store_true", help="an object on standard output")
+    asking = verb("matrix", "ask a host's KVM what a VMM may inject; nothing is broken", _matrix)
+    asking.add_argument(
+        "--groups", default=",".join(GROUPS), metavar="LIST", help="parts of the matrix [%(default)s]"
+    )
+    asking.add_argument("--json", action="store_true", help="the cells on standard output")
     verb("repaired", "end the quarantine of a host", _repaired)
     verb("console", "show the console of a host", _console)
     shell = verb("ssh", "open a shell on a host, by its key of the lab file", _ssh)
@@ -244,6 +257,26 @@ def _wait(arguments: argparse.Namespace) -> int:
                 say(f"{name} is {reason}; {late - time.monotonic():.0f} s left to wait")
                 said, said_at = reason, time.monotonic()
             time.sleep(_LOOK_AGAIN)  # keepers of leases tell nobody when one ends
+
+
+def _matrix(arguments: argparse.Namespace) -> int:
+    groups = [group for group in arguments.groups.split(",") if group]
+    if unknown := sorted(set(groups) - set(GROUPS)):
+        raise UsageError(f"--groups knows no {unknown[0]!r}", hint=f"of {', '.join(GROUPS)}")
+    image = kvmprobe.get(Store(), say=teller())
+    with _leases(arguments) as (lab, leases):
+        host = lab.host(arguments.host)
+        token = leases.acquire(host.name, ttl=_MATRIX_SECONDS)
+        try:
+            run = asyncio.run(kvm.ask_host(host, image, groups=groups, say=teller()))
+        finally:
+            leases.release(host.name, token)
+    if arguments.json:
+        json.dump(matrix_json.result([run], []), sys.stdout)
+        print()
+    else:
+        matrix_terminal.show(run, None, console=Console())
+    return int(bool(run.of(Status.UNEXPLAINED)))
 
 
 def _repaired(arguments: argparse.Namespace) -> int:

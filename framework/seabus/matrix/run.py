@@ -49,20 +49,22 @@ class MatrixRun:
         return [answer for answer in self.answers if answer.status is status]
 
 
-def machine(*, poisoned: bool = True, sea_to_user: bool = True) -> list[dict[str, Any]]:
+def machine(
+    *, poisoned: bool = True, sea_to_user: bool = True, harmless: bool = False
+) -> list[dict[str, Any]]:
     """The requests that make the VM of the matrix.
 
     :param poisoned: make :data:`seabus.kvmprobe.layout.POISON` bad.
     :param sea_to_user: enable KVM_CAP_ARM_SEA_TO_USER.
+    :param harmless: the VM has nothing of the host's but good memory.
     """
-    slots = [
-        Slot(address=int(layout.POISON), size=2 << 20),
-        Slot(address=int(layout.NOBODY), size=_UNIT, backing="physical", physical=NOBODY_BEHIND),
-    ]
+    slots = [Slot(address=int(layout.POISON), size=2 << 20)]
+    if not harmless:
+        slots.append(Slot(address=int(layout.NOBODY), size=_UNIT, backing="physical", physical=NOBODY_BEHIND))
     requests = [vm_request(Probe.payload(), slots=slots, bad=list(BAD.values()))]
     if sea_to_user:
         requests.append({"do": "enable", "number": _KVM_CAP_ARM_SEA_TO_USER})
-    if poisoned:
+    if poisoned and not harmless:
         requests.append({"do": "poison", "address": str(layout.POISON)})
     return requests
 
@@ -77,6 +79,7 @@ async def ask(
     choose: Callable[[Question], bool] = lambda _: True,
     change: Callable[[Question], Question] = lambda question: question,
     mark: str | None = None,
+    harmless: bool = False,
 ) -> MatrixRun:
     """Ask these groups of the host.
 
@@ -84,19 +87,24 @@ async def ask(
     :param choose: which questions of them.
     :param change: what becomes of each before it is asked.
     :param mark: a file of the host in which each cell is noted (:mod:`seabus.matrix.witnesses`).
+    :param harmless: leave out what makes a page of the host bad, and what reads where no device answers: on
+        hardware that is an error of the host's own.
     :raises SeabusError: the probe could not do its work; a wrong answer is no error.
     """
     begun = time.monotonic()
     can_exit = await probe.capability(_KVM_CAP_ARM_SEA_TO_USER) > 0
-    vm = Vm.of((await probe.ask(machine(poisoned=False, sea_to_user=False)))[0])
+    vm = Vm.of((await probe.ask(machine(poisoned=False, sea_to_user=False, harmless=harmless)))[0])
     table = questions(vm, injection(kernel), groups)
+    table = (question for question in table if not harmless or _is_harmless(question))
     asked = [change(question) for question in table if choose(question)]
     results: dict[int, Result] = {}
     numbers = [n for n, question in enumerate(asked) if question.cell is not None]
     for start in range(0, len(numbers), BATCH):
         batch = numbers[start : start + BATCH]
         cells = [cell for n in batch if (cell := asked[n].cell) is not None]
-        told = await probe.cells(machine(sea_to_user=can_exit), cells, mark=mark, first=start)
+        told = await probe.cells(
+            machine(sea_to_user=can_exit, harmless=harmless), cells, mark=mark, first=start
+        )
         results |= dict(zip(batch, told, strict=True))
         say(f"{mode}: {start + len(batch)} of {len(numbers)} cells")
     return MatrixRun(
@@ -107,6 +115,11 @@ async def ask(
         asked=len(numbers),
         vm=vm,
     )
+
+
+def _is_harmless(question: Question) -> bool:
+    """Whether it meets a page without a slot, if any that is bad."""
+    return question.at.get("page", "hole") == "hole"
 
 
 def injection(kernel: str) -> KvmInjection:

@@ -18,8 +18,10 @@ import pytest
 
 from seabus.cli import lab as command
 from seabus.cli import main, parser
+from seabus.errors import HostError
 from seabus.lab import inventory, keeper
 from seabus.lab.health import Health
+from seabus.lab.inventory import LabHost
 from seabus.lab.keys import new_key_pair
 from seabus.lab.lease import Leases, Owner
 from seabus.lab.ssh import SshHost
@@ -383,6 +385,24 @@ def test_check(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @only_embedded
+def test_a_host_whose_kvm_is_asked_is_ours_meanwhile(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[str] = []
+
+    async def unreachable(host: LabHost, image: object, **_: object) -> None:
+        held.append(desk.told("who"))
+        raise HostError(f"lab host {host.name} cannot be reached")
+
+    monkeypatch.setattr("seabus.images.kvmprobe.get", lambda *_, **__: None)
+    monkeypatch.setattr("seabus.lab.kvm.ask_host", unreachable)
+    assert "cannot be reached" in desk.refused("matrix", "h1")
+    assert held[0].startswith("h1: ")
+    assert desk.told("who") == "nobody holds a host\n"
+    code, _, err = desk.run("matrix", "h1", "--groups", "access,nested")
+    assert code == 2
+    assert "--groups knows no 'nested'" in err
+
+
+@only_embedded
 def test_the_power_of_emulated_hosts(desk: Desk, runtime: Path) -> None:
     switch = runtime / "power"
     assert "is `seabus lab emulate` running?" in desk.refused("emulated-power", str(switch), "h1", "cycle")
@@ -442,7 +462,7 @@ def test_which_lab(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @only_embedded
 @pytest.mark.parametrize(
-    "verb", ["show", "acquire", "release", "reserve", "wait", "check", "repaired", "ssh"]
+    "verb", ["show", "acquire", "release", "reserve", "wait", "check", "matrix", "repaired", "ssh"]
 )
 def test_every_verb_knows_the_hosts(desk: Desk, verb: str) -> None:
     code, out, err = desk.run(verb, "h11")
