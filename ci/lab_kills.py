@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import measured
 import psutil
 from lab_demo import emulators_of
 
@@ -41,6 +42,7 @@ def main() -> int:
     parser.add_argument("count", nargs="?", type=int, default=100, help="how many kills [100]")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 16))
     parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--record", action="store_true", help="keep what came of it for docs/SPEC.md")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="seabus-lab-") as scratch:
         folder = Path(scratch)
@@ -112,7 +114,12 @@ def _play(arguments: argparse.Namespace, lab: Path) -> int:
     print(json.dumps(result, indent=1))
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=1) + "\n")
-    return 1 if wrong or left or result["held"] or result["dirty"] else 0
+    bad = bool(wrong or left or result["held"] or result["dirty"])
+    if arguments.record:
+        hit = ", ".join(f"{times} {what}s" for what, times in killed.items())
+        told = f"{hit} killed in {result['seconds']} s: {len(wrong)} wrong, {len(left)} left"
+        measured.keep("lab", "lab-kills", {"ok": not bad, "told": told, "seed": arguments.seed})
+    return int(bad)
 
 
 def _orphans() -> list[str]:

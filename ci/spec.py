@@ -33,6 +33,13 @@ INPUTS: Final = 1_000_000
 _READERS: Final = {
     "requests": "a line of any bytes gets one answer, which is JSON, from the agent's reader (C)"
 }
+#: What ``--record`` of a program keeps, and what it is to show.
+_LABS: Final = {
+    "lab-kills": "100 times kill -9 of a run or of its host: no process is left here or there, no host stays"
+    " held or dirty, and no verdict is wrong",
+    "lab-demo": "three hosts leased from a labgrid coordinator, three workers; kill -9 of a worker, of the"
+    " coordinator and of a host: nothing fails, and no more is lost than what was on them",
+}
 #: Zero in n trials: the rate is below this over n with a certainty of 95 %.
 _RULE_OF_THREE: Final = 3
 _NEVER: Final = "not run yet"
@@ -152,6 +159,7 @@ def page() -> str:
     below = [
         *_rows_below(rows),
         *(_figure_below(one, figures.get(one.name)) for one in BENCHMARKS),
+        *(_lab_below(name, known.get("lab", {}).get(name)) for name in _LABS),
         *(_fuzz_below(name, fuzz.get(name)) for name in _targets()),
     ]
     return "\n".join(
@@ -178,6 +186,14 @@ def page() -> str:
             "| name | what | promise | median | p95 | n | when, where |",
             "|---|---|---|---|---|---|---|",
             *(_figure(one, figures.get(one.name)) for one in BENCHMARKS),
+            "",
+            "## A lab, while its parts are killed",
+            "",
+            "On emulated hosts, by real SSH; the same code meets servers in a rack, which were not at hand.",
+            "",
+            "| what | promise | came of it | when, where |",
+            "|---|---|---|---|",
+            *(_lab(name, promise, known.get("lab", {}).get(name)) for name, promise in _LABS.items()),
             "",
             "## Any bytes",
             "",
@@ -273,6 +289,18 @@ def _figure(one: Benchmark, run: Mapping[str, Any] | None) -> str:
         return f"| `{one.name}` | {one.what} | {_promise(one)} | - | - | - | {_NEVER} |"
     figures = f"{run['median']:g} | {run['p95']:g} | {run['n']}"
     return f"| `{one.name}` | {one.what} | {_promise(one)} | {figures} | {_where(run)} |"
+
+
+def _lab(name: str, promise: str, run: Mapping[str, Any] | None) -> str:
+    if run is None:
+        return f"| `ci/{name}` | {promise} | - | {_NEVER} |"
+    return f"| `ci/{name}` | {promise} | {run['told']} | {_where(run)} |"
+
+
+def _lab_below(name: str, run: Mapping[str, Any] | None) -> str:
+    if run is None:
+        return f"`ci/{name}`: {_NEVER}"
+    return "" if run["ok"] else f"`ci/{name}`: {run['told']}"
 
 
 def _fuzz_below(name: str, run: Mapping[str, Any] | None) -> str:
