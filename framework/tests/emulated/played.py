@@ -23,12 +23,16 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
 import pexpect
 
 BLOCK = re.compile(r"^```(console|python|toml|pycon) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 EXIT = re.compile(r"\s+# exit (\d+)$")
 SECONDS = 300
+
+#: Python's own prompt, whatever an event may have put into its midst.
+_PROMPT: Final = r">[^>]*>[^>]*> "
 
 
 def play(page: Path, folder: Path) -> Counter[str]:
@@ -103,13 +107,13 @@ def _type(typed: list[tuple[str, int, list[str]]], folder: Path, environment: Ma
         said = io.StringIO()
         shell.logfile_read = said
         for command, _, lines in typed:
-            shell.expect(">>> ")
+            shell.expect(_PROMPT)
             begun = said.tell()
             shell.sendline(command)
             for line in lines:
                 shell.expect("[^\\n]*?".join(map(re.escape, line.strip("…").split("…"))))
             assert "Traceback" not in said.getvalue()[begun:]
-        shell.expect(">>> ")
+        shell.expect(_PROMPT)
         shell.sendline("exit()")
         shell.expect(pexpect.EOF)
         shell.wait()
