@@ -21,12 +21,11 @@ from seabus.lab.emulated import EmulatedLab
 from seabus.lab.inventory import Lab
 from seabus.lab.lease import Leases
 from seabus.lab.tenancy import Tenancy
-from seabus.lab.world import LabWorld, on_host
+from seabus.lab.world import on_host
 from seabus.machine.config import WorldConfig
 from seabus.patience import STEP, scale
-from seabus.scenarios import consumed_page
-from seabus.session.stage import Stage
 from soaks.row import Row, Trial, say
+from soaks.wedges import stopped_midway
 
 _MORE_S: Final = 5.0
 #: A step waits for the guest, and then asks once whether the host is there.
@@ -65,7 +64,7 @@ class Relay:
         number: int = self._server.sockets[0].getsockname()[1]
         return number
 
-    def pause(self) -> None:
+    async def pause(self) -> None:
         self._open.clear()
 
     def resume(self) -> None:
@@ -120,9 +119,9 @@ async def _wedged(trial: Trial) -> str:
     try:
         async with on_host(tenancy, WorldConfig(), artefacts=trial.folder, say=say) as world:
             if trial.kind == "before":
-                desk.relay.pause()
+                await desk.relay.pause()
             begun = time.monotonic()
-            verdict = await _played(world, desk.relay)
+            verdict = await stopped_midway(world, desk.relay.pause)
     except SeabusError as error:
         spent = time.monotonic() - begun
         if error.exit_code != 3:
@@ -135,19 +134,6 @@ async def _wedged(trial: Trial) -> str:
         with contextlib.suppress(SeabusError):
             await tenancy.give_back("the way to it stood still")
     return f"the way to the host stood still, and the verdict is {verdict}"
-
-
-async def _played(world: LabWorld, relay: Relay) -> str:
-    async with Stage.open(world) as stage:
-        victim = await stage.victim()
-        page = await stage.locate(victim)
-        fault = world.fault_at(page.host_physical)
-        await stage.inject(fault)
-        await stage.until("L1", "memory_failure", pfn=page.host_physical.pfn)
-        relay.pause()
-        await stage.touch(victim, op="read")
-        outcome = await stage.finish(consumed_page.expectations(fault, page, victim, world))
-    return outcome.judgement.verdict
 
 
 ROWS: Final = (

@@ -69,10 +69,13 @@ async def _loud(trial: Trial) -> str:
             await _ended(world, speakers)
         outcome = await consumed_page.run(world)
         await _ended(world, speakers)
-        told = str(world.explain(DeadlineError("what a person would be shown")).details)
+        told = world.explain(DeadlineError("what a person would be shown")).details.values()
     if outcome.judgement.verdict != "pass":
         return f"{outcome.judgement.verdict}: {outcome.judgement.reason}"
-    if wild := {one for one in told.replace("\\n", "") if not one.isprintable()}:
+    shown = "".join(map(str, told))
+    if "PASS" not in shown:
+        return "nothing is shown of the consoles"
+    if wild := {one for one in shown if not one.isprintable()} - {"\n", "\t"}:
         return f"what is shown of the consoles has {sorted(wild)}"
     return _sizes(trial)
 

@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from seabus.errors import SeabusError
@@ -15,7 +16,7 @@ from seabus.patience import STEP, scale
 from seabus.scenarios import consumed_page
 from seabus.session.stage import Stage
 from seabus.world import restore
-from seabus.world.world import EmulatedWorld
+from seabus.world.world import EmulatedWorld, World
 from soaks.row import Row, Trial
 from soaks.worlds import a_template
 
@@ -74,7 +75,7 @@ async def _wedged(trial: Trial) -> str:
                 await _PARTS[part](world)
             begun = time.monotonic()
             if late:
-                verdict = await _stopped_midway(world, _PARTS[part])
+                verdict = await stopped_midway(world, partial(_PARTS[part], world))
             else:
                 verdict = (await consumed_page.run(world)).judgement.verdict
     except SeabusError as error:
@@ -88,14 +89,15 @@ async def _wedged(trial: Trial) -> str:
     return f"{part} stood still, and the verdict is {verdict}"
 
 
-async def _stopped_midway(world: EmulatedWorld, stop: Callable[[EmulatedWorld], Awaitable[None]]) -> str:
+async def stopped_midway(world: World, stop: Callable[[], Awaitable[None]]) -> str:
+    """Play the core scenario, with something stopped between the injection and the touch; the verdict."""
     async with Stage.open(world) as stage:
         victim = await stage.victim()
         page = await stage.locate(victim)
         fault = world.fault_at(page.host_physical)
         await stage.inject(fault)
         await stage.until("L1", "memory_failure", pfn=page.host_physical.pfn)
-        await stop(world)
+        await stop()
         await stage.touch(victim, op="read")
         outcome = await stage.finish(consumed_page.expectations(fault, page, victim, world))
     return outcome.judgement.verdict
