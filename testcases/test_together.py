@@ -161,7 +161,7 @@ def test_where_records_go(world: Session) -> None:
         host.tells_vmm(vmm_pid=world.vmm_pid, address=where.vmm_virtual),
         host.takes_page(where.host_physical.pfn),
         host.reports(records[1], again="-too"),
-        host.loses_page(victim.page, vmm_pid=world.vmm_pid, again="-too"),
+        host.loses_page(victim.page, vmm_pid=world.vmm_pid, again="-too", may_be_pending=True),
         first,
         second,
         vmm.lets_itself_be_killed(),
@@ -189,7 +189,7 @@ def test_across_two_lost_pages(world: Session, op: str) -> None:
         again = "-second" if number else ""
         expected += [
             *host.announces(fault, again=again),
-            *host.loses_page(page, vmm_pid=world.vmm_pid, again=again),
+            *host.loses_page(page, vmm_pid=world.vmm_pid, again=again, may_be_pending=number > 0),
             *host.stops_vcpu(esr=ESR, again=again),
             *guest.takes_abort(page, victim.victim, esr=ESR, again=again),
             *guest.signals_victim(page, victim.victim, again=again),

@@ -219,14 +219,23 @@ def takes_page(
     return UNMAPPED(again=again, after=(RECORD, VMM_TOLD), pfn=pfn, result=result, **named)
 
 
-def loses_page(addresses: Addresses, *, vmm_pid: int, again: str = "", lsb: int = 12) -> list[Expectation]:
+def loses_page(
+    addresses: Addresses, *, vmm_pid: int, again: str = "", lsb: int = 12, may_be_pending: bool = False
+) -> list[Expectation]:
     """memory_failure() takes a page of the guest away from the VMM, and tells it.
 
     :param lsb: log2 of the bytes that are lost, by what backs the guest.
+    :param may_be_pending: another page was lost just before, see :func:`tells_vmm`.
     """
     page_type = None if lsb == 12 else "huge page"
     return [
-        tells_vmm(vmm_pid=vmm_pid, again=again, address=addresses.vmm_virtual.page(), lsb=lsb),
+        tells_vmm(
+            vmm_pid=vmm_pid,
+            again=again,
+            address=addresses.vmm_virtual.page(),
+            lsb=lsb,
+            may_be_pending=may_be_pending,
+        ),
         takes_page(addresses.host_physical.pfn, again=again, page_type=page_type),
     ]
 
