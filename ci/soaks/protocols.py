@@ -20,11 +20,14 @@ from soaks.row import Row, Trial
 from tests.agent.conftest import HARMLESS, REPORTS, build
 from tests.agent.test_agent_fuzz import mutate, requests
 from tests.unit.test_lab_lease import Leases
+from tests.unit.test_lab_record_files import Files
 
 #: Of a trial; so a hundred trials are 10^5 steps, and 10^6 lines.
 _STEPS: Final = 1000
 _LINES: Final = 10_000
 _ANSWER_S: Final = 60.0
+#: The rules by themselves, and with the files and locks that records are kept in.
+_MACHINES: Final[dict[str, Any]] = {"rules": Leases, "files": Files}
 
 
 async def _leases(trial: Trial) -> str:
@@ -36,7 +39,7 @@ async def _leases(trial: Trial) -> str:
         database=None,
         phases=[Phase.generate],
     )
-    machine: Any = seed(trial.dice.getrandbits(32))(Leases)
+    machine = seed(trial.dice.getrandbits(32))(_MACHINES[trial.kind])
     said = io.StringIO()
     try:
         with contextlib.redirect_stdout(said):
@@ -97,7 +100,9 @@ async def _shout(agent: asyncio.subprocess.Process, dice: random.Random, folder:
 ROWS: Final = (
     Row(
         name="leases",
-        promise="no lab host is held twice, broken unseen, or freed by another, in 1000 steps of a fake time",
+        promise="in 1000 steps of a fake time no lab host is held twice, broken unseen, or freed by another, "
+        "though some be killed as they write it down",
+        kinds=tuple(_MACHINES),
         each=100,
         trial=_leases,
     ),

@@ -41,11 +41,12 @@ def add_options(group: pytest.OptionGroup) -> None:
 
 
 def seed_of(node: pytest.Item | pytest.Collector) -> int:
-    """A test's seed: the one that was chosen, or one that is chosen now."""
-    if SEED not in node.stash:
+    """The seed of a test's world: the one that was chosen, or one that is chosen now."""
+    seed = evidence.found(node, SEED)
+    if seed is None:
         chosen: int | None = node.config.option.seabus_seed
-        node.stash[SEED] = secrets.randbelow(_SEEDS) if chosen is None else chosen
-    return node.stash[SEED]
+        seed = node.stash[SEED] = secrets.randbelow(_SEEDS) if chosen is None else chosen
+    return seed
 
 
 def of(node: pytest.Item | pytest.Collector, folder: Path) -> Circumstances:
@@ -53,13 +54,13 @@ def of(node: pytest.Item | pytest.Collector, folder: Path) -> Circumstances:
     from seabus.report.result import Circumstances
 
     option = node.config.option
-    versions: dict[str, str] = node.stash.get(evidence.VERSIONS, {})
+    versions: dict[str, str] | None = evidence.found(node, evidence.VERSIONS)
     return Circumstances(
-        versions=versions,
+        versions=versions or {},
         artefacts=folder,
-        configuration=node.stash.get(evidence.CONFIGURATION, None),
+        configuration=evidence.found(node, evidence.CONFIGURATION),
         scenario=evidence.scenario_of(node) if isinstance(node, pytest.Item) else None,
-        started=node.stash.get(evidence.STARTED, time.time()),
+        started=evidence.found(node, evidence.STARTED) or time.time(),
         seed=seed_of(node),
         rootdir=node.config.rootpath,
         negative_control=option.seabus_negative_control,

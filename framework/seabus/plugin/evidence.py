@@ -56,25 +56,25 @@ def moved(item: pytest.Item) -> tuple[str, str] | None:
     return found(item, MOVED)
 
 
-def found(item: pytest.Item, key: pytest.StashKey[_T]) -> _T | None:
+def found(node: pytest.Item | pytest.Collector, key: pytest.StashKey[_T]) -> _T | None:
     """What is noted of a test's own world, or of the one that it shares with its module."""
-    noted = item.stash.get(key, None)
-    module = item.getparent(pytest.Module)
-    if noted is None and module is not None and "warm_world" in getattr(item, "fixturenames", ()):
+    noted = node.stash.get(key, None)
+    module = node.getparent(pytest.Module)
+    if noted is None and module is not None and "warm_world" in getattr(node, "fixturenames", ()):
         return module.stash.get(key, None)
     return noted
 
 
 def new_folder(request: pytest.FixtureRequest, temporary: pytest.TempPathFactory) -> Path:
     """A folder of the test's own, or its module's."""
-    name = re.sub(r"[^\w.-]+", "-", request.node.name)[:80].strip("-")
+    name = _name(request.node)
     chosen: Path | None = request.config.option.seabus_artefacts
     if chosen is None:
         folder = temporary.mktemp(f"seabus-{name}", numbered=True)
     else:
-        chosen.mkdir(parents=True, exist_ok=True)
         folder = _numbered(chosen.absolute(), name)
-    (folder / _OWNER).write_text(f"{request.node.nodeid}\n")
+    if isinstance(request.node, pytest.Item):  # a module has no result
+        (folder / _OWNER).write_text(f"{request.node.nodeid}\n")
     request.node.stash[FOLDER] = folder
     request.node.stash[STARTED] = time.time()
     return folder
@@ -100,14 +100,17 @@ def unfinished(config: pytest.Config, nodeid: str) -> Path | None:
 def write_result(
     item: pytest.Item, verdict: Verdict, error: BaseException | None, report: pytest.TestReport
 ) -> None:
-    """The result file, as `seabus run` writes it, of a test that has a folder of its own."""
-    from seabus.plugin import circumstances
-    from seabus.report import result
+    """The result file, as `seabus run` writes it.
 
-    folder = item.stash.get(FOLDER, None)
+    Tests that share a world share a folder, too: each has one of its own in there, for its result.
+    """
+    from seabus.plugin import circumstances
+    from seabus.report import loaded, result
+
+    folder = folder_of(item)
     if folder is None:
         return
-    session = item.stash.get(SESSION, None)
+    session = session_of(item)
     about = circumstances.of(item, folder)
     if isinstance(error, OSError):
         error = of_system(error)
@@ -128,8 +131,9 @@ def write_result(
     }
     if left := moved(item):
         told["moved"] = {"from": left[0], "why": left[1]}
-    (folder / RESULT).write_text(json.dumps(told, indent=1, default=str) + "\n")
-    circumstances.finished(folder)
+    place = folder if FOLDER in item.stash else _numbered(folder / loaded.SHARING, _name(item))
+    (place / RESULT).write_text(json.dumps(told, indent=1, default=str) + "\n")
+    circumstances.finished(place)
 
 
 def scenario_of(item: pytest.Item) -> dict[str, Any] | None:
@@ -148,8 +152,14 @@ def _said(error: BaseException | None) -> str:
     return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
+def _name(node: pytest.Item | pytest.Collector) -> str:
+    """Of a folder."""
+    return re.sub(r"[^\w.-]+", "-", node.name)[:80].strip("-")
+
+
 def _numbered(root: Path, name: str) -> Path:
     """Workers choose at the same time: making the folder is what decides."""
+    root.mkdir(parents=True, exist_ok=True)
     number = 0
     while True:
         folder = root / (f"{name}-{number}" if number else name)

@@ -27,6 +27,8 @@ from seabus.report.result import SCHEMA
 
 RESULT: Final = "result.json"
 _OWNER: Final = "test.txt"
+#: In a folder that several tests share: a folder for the result of each.
+SHARING: Final = "tests"
 _LEVELS: Final[tuple[Level, ...]] = get_args(Level)
 _T = TypeVar("_T")
 
@@ -47,7 +49,7 @@ class Kind(StrEnum):
 class Run:
     """One run, as its result file tells it.
 
-    :param folder: where the file lies; consoles may lie beside it.
+    :param folder: where the file lies.
     :param test: its pytest node id; "" for ``seabus run``.
     :param matched: the name of an expectation to the event that was taken for it.
     :param command: the words of the command that it was, without where its evidence went.
@@ -87,6 +89,11 @@ class Run:
     mutate: bool = False
     lab: str = ""
     script: str = ""
+
+    @property
+    def evidence(self) -> Path:
+        """Where the consoles and traces of its world lie, which it may share with other tests."""
+        return self.folder.parent.parent if self.folder.parent.name == SHARING else self.folder
 
     @property
     def title(self) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from seabus.report.loaded import load
+from seabus.report.loaded import Kind, load
 
 pytestmark = pytest.mark.emulated
 
@@ -180,8 +180,20 @@ def test_a_shared_world_is_for_looking(suite: pytest.Pytester) -> None:
             assert warm_world.host.run("false").exit == 0
         """
     )
-    run = suite.runpytest("--junitxml=junit.xml")
+    run = suite.runpytest("--junitxml=junit.xml", "--seabus-artefacts=kept", "--seabus-seed=7")
     assert run.parseoutcomes() == {"passed": 2, "errors": 1, "failed": 1}
+    found = load([suite.path / "kept"])
+    assert not found.without
+    assert {one.name: one.kind for one in found.runs} == {
+        "test_looks[0]": Kind.UNJUDGED,
+        "test_looks[1]": Kind.UNJUDGED,
+        "test_injects": Kind.ERROR,
+        "test_fails": Kind.FAIL,
+    }
+    assert {one.seed for one in found.runs} == {7}
+    assert len({one.versions["template"] for one in found.runs}) == 1
+    (shared,) = {one.evidence for one in found.runs}
+    assert (shared / "console-l1.log").is_file()
     run.stdout.fnmatch_lines(["*UsageError: this world is shared, and for looking only"])
     assert len(set(properties(suite.path / "junit.xml", "seabus_artefacts").values())) == 1
     assert properties(suite.path / "junit.xml")["test_injects"] == "error"

@@ -70,7 +70,7 @@ def _run(run: Run) -> _Test:
     expected = {one.name for one in run.expectations}
     said = [run.title]
     said += [finding.text for finding in run.findings if finding.subject not in expected]
-    said.append(f"evidence: {run.folder}")
+    said.append(f"evidence: {run.evidence}")
     more = {
         Kind.SKIP: f"SKIP {run.reason}",
         Kind.KNOWN: f"XFAIL {run.known}",

@@ -51,7 +51,7 @@ def _collect(runs: Sequence[Run], wanted: Sequence[int], length: int) -> Console
     places: dict[str, int] = {}
     for number in wanted:
         for name in FILES:
-            if text := _end(runs[number].folder / name, length):
+            if text := _end(runs[number].evidence / name, length):
                 place = places.setdefault(text, len(places))
                 found.of.setdefault(number, []).append((name, place))
     found.texts = list(places)
