@@ -41,6 +41,18 @@ _BLOCK: Final = 1 << 16
 _BEAT: Final = 15.0
 #: What the network says of a host that is off, or about to come up.
 _SILENT: Final = frozenset({errno.ECONNREFUSED, errno.ECONNRESET, errno.EHOSTUNREACH, errno.ETIMEDOUT})
+#: What nobody should be talked down to (RFC 9142; `ssh -Q cipher` minus OpenSSH's own defaults). A host that
+#: offers nothing else is refused before anything is sent to it.
+_BROKEN: Final = {
+    "ciphers": ["3des-cbc", "aes128-cbc", "aes192-cbc", "aes256-cbc"],
+    "macs": ["hmac-md5", "hmac-md5-96", "hmac-sha1", "hmac-sha1-96"],
+    "kex": [
+        "diffie-hellman-group1-sha1",
+        "diffie-hellman-group14-sha1",
+        "diffie-hellman-group-exchange-sha1",
+    ],
+    "keys": ["ssh-dss", "ssh-rsa"],
+}
 #: Channels are read by a thread each, two a command.
 _THREADS: Final = 32
 
@@ -264,6 +276,7 @@ def _connect(host: LabHost) -> paramiko.SSHClient:
             timeout=_CONNECT * scale(),
             banner_timeout=_CONNECT * scale(),
             auth_timeout=_CONNECT * scale(),
+            disabled_algorithms=_BROKEN,
         )
     except paramiko.BadHostKeyException as error:
         client.close()
@@ -276,6 +289,12 @@ def _connect(host: LabHost) -> paramiko.SSHClient:
     except paramiko.AuthenticationException as error:
         client.close()
         raise HostError(f"{where} does not let us in: {error}", hint="see `user` and `identity`") from error
+    except paramiko.ssh_exception.IncompatiblePeer as error:
+        client.close()
+        raise HostError(
+            f"{where} offers nothing that is safe: {error}",
+            hint="somebody sits in between, or its sshd is old: see what `sshd -T` says there",
+        ) from error
     except paramiko.SSHException as error:
         client.close()
         if "not found in known_hosts" in str(error):

@@ -6,16 +6,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import io
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import cast
 
 import paramiko
 import pytest
 
-from seabus.errors import ChannelError, DeadlineError, SeabusError
+from seabus.errors import ChannelError, DeadlineError, HostError, SeabusError
 from seabus.lab import ssh
 from seabus.lab.inventory import LabHost
 from seabus.lab.keys import new_key_pair
@@ -99,6 +101,61 @@ def connected() -> Iterator[tuple[SshHost, FakeTransport]]:
     host = SshHost(HOST, cast(paramiko.SSHClient, FakeClient(transport)))
     yield host, transport
     asyncio.run(host.close())
+
+
+class Talker(paramiko.ServerInterface):
+    """A real server that counts what it is told."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def get_allowed_auths(self, username: str) -> str:
+        return "publickey"
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        self.names.append(username)
+        return paramiko.AUTH_FAILED  # type: ignore[attr-defined,no-any-return]
+
+
+@contextlib.contextmanager
+def talker(**offers: tuple[str, ...]) -> Iterator[tuple[LabHost, Talker]]:
+    """A server with the key of the lab file that agrees to these algorithms only."""
+    pair, talks = new_key_pair(), Talker()
+    with socket.create_server(("127.0.0.1", 0)) as door:
+
+        def serve() -> None:
+            line, _ = door.accept()
+            transport = paramiko.Transport(line)
+            transport.add_server_key(paramiko.Ed25519Key.from_private_key(io.StringIO(pair.private)))
+            for name, values in offers.items():
+                setattr(transport.get_security_options(), name, values)
+            with contextlib.suppress(paramiko.SSHException, EOFError):
+                transport.start_server(server=talks)
+            transport.join(30)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield LabHost(name="h1", address="127.0.0.1", port=door.getsockname()[1], host_key=pair.public), talks
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    "offers", [{"ciphers": ("3des-cbc", "aes128-cbc")}, {"digests": ("hmac-md5", "hmac-sha1")}], ids=str
+)
+def test_nobody_talks_us_down(offers: dict[str, tuple[str, ...]], tmp_path: Path) -> None:
+    """Somebody in between may take the good algorithms off the list: then not even a name is told."""
+    (tmp_path / "id").write_text(new_key_pair().private)
+    with talker(**offers) as (host, talks), pytest.raises(HostError, match="offers nothing that is safe"):
+        asyncio.run(SshHost.connect(dataclasses.replace(host, identity=tmp_path / "id")))
+    assert talks.names == []
+
+
+def test_the_same_host_with_good_ones_is_talked_to(tmp_path: Path) -> None:
+    (tmp_path / "id").write_text(new_key_pair().private)
+    with talker(ciphers=("aes128-ctr",)) as (host, talks):
+        with pytest.raises(HostError, match="does not let us in"):
+            asyncio.run(SshHost.connect(dataclasses.replace(host, identity=tmp_path / "id")))
+    assert talks.names == ["root"]
 
 
 def test_who_gives_up_waiting_for_the_end_leaves_nothing() -> None:
