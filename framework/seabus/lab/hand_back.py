@@ -207,6 +207,8 @@ def _wrong(now: Health, record: Record) -> list[str]:
         wrong.append(f"its kernel is tainted ({now.tainted}) right after its start")
     if now.corrupted_kib:
         wrong.append(f"{now.corrupted_kib} KiB of its memory are poisoned right after its start")
+    if now.uncorrected:
+        wrong.append(f"EDAC has counted {now.uncorrected} uncorrected errors right after its start")
     return wrong
 
 

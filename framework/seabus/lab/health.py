@@ -18,6 +18,11 @@ echo machine $(uname -m)
 echo uid $(id -u)
 echo tainted $(cat /proc/sys/kernel/tainted)
 echo corrupted_kib $(sed -n 's/^HardwareCorrupted: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo)
+lost=0
+for count in /sys/devices/system/edac/mc/mc*/ue_count; do
+    test -r $count && lost=$((lost + $(cat $count)))
+done
+echo uncorrected $lost
 echo huge_pages $(sed 's/.*\\[\\(.*\\)\\].*/\\1/' /sys/kernel/mm/transparent_hugepage/enabled 2>/dev/null)
 test -c /dev/kvm && echo has kvm
 test -w /sys/devices/system/memory/hard_offline_page && echo has hard-offline
@@ -46,6 +51,7 @@ class Health:
     :param boot_id: of the kernel that runs (a random number of its own since it was booted).
     :param tainted: ``/proc/sys/kernel/tainted``; what a fault adds to it, a reboot takes away.
     :param corrupted_kib: memory its kernel takes for broken, in KiB.
+    :param uncorrected: memory errors that EDAC has counted as uncorrected since the boot, of all controllers.
     :param huge_pages: the mode of transparent huge pages, or empty.
     :param has: capabilities that were found (:mod:`seabus.world.needs` has the names).
     :param einj: what EINJ's files hold, as ``name=value`` with a blank between; empty: there is none.
@@ -61,6 +67,7 @@ class Health:
     huge_pages: str
     has: frozenset[str]
     einj: str = ""
+    uncorrected: int = 0
     left: frozenset[str] = frozenset()
 
     def differences(self, before: Health) -> list[str]:
@@ -72,6 +79,8 @@ class Health:
             found.append(f"its kernel is tainted ({self.tainted}, before {before.tainted})")
         if self.corrupted_kib > before.corrupted_kib:
             found.append(f"{self.corrupted_kib - before.corrupted_kib} KiB more of its memory are poisoned")
+        if self.uncorrected > before.uncorrected:
+            found.append(f"EDAC has counted {self.uncorrected - before.uncorrected} more uncorrected errors")
         if before.has - self.has:
             found.append(f"it has lost {', '.join(sorted(before.has - self.has))}")
         if self.einj != before.einj:
@@ -110,6 +119,7 @@ async def examine(name: str, commands: Commands) -> Health:
             huge_pages=found.get("huge_pages", ""),
             has=frozenset(has),
             einj=found.get("einj", ""),
+            uncorrected=int(found.get("uncorrected") or 0),
             left=frozenset(left),
         )
     except (KeyError, ValueError) as error:

@@ -40,6 +40,7 @@ GOOD = Health(
         ({"tainted": 4096 | 16}, ["its kernel is tainted (4112, before 4096)"]),
         ({"tainted": 0}, []),
         ({"corrupted_kib": 8}, ["8 KiB more of its memory are poisoned"]),
+        ({"uncorrected": 2}, ["EDAC has counted 2 more uncorrected errors"]),
         ({"has": frozenset({"kvm", "tracing"})}, ["it has lost hard-offline"]),
         ({"has": GOOD.has | {"einj"}}, []),
         (
@@ -72,6 +73,7 @@ def test_what_makes_a_host_another_one(fields: dict[str, Any], words: list[str])
         ({}, {"tainted": 128}, ["its kernel is tainted (128) right after its start"]),
         ({}, {"tainted": 16}, ["its kernel is tainted (16) right after its start"]),
         ({}, {"corrupted_kib": 4}, ["4 KiB of its memory are poisoned right after its start"]),
+        ({}, {"uncorrected": 1}, ["EDAC has counted 1 uncorrected errors right after its start"]),
     ],
 )
 def test_what_is_wrong_after_a_reboot(
@@ -108,11 +110,15 @@ def test_leftovers_and_einj_are_seen(tmp_path: Path) -> None:
     there.put("sys/kernel/debug/apei/einj/notrigger", "0x1")
     there.put("sys/kernel/debug/apei/einj/error_inject", "")
     (tmp_path / "sys/kernel/tracing/instances/seabus").mkdir()
+    for number, count in enumerate((1, 0, 2)):
+        (tmp_path / f"sys/devices/system/edac/mc/mc{number}").mkdir(parents=True)
+        there.put(f"sys/devices/system/edac/mc/mc{number}/ue_count", str(count))
     there.start(10, "/var/tmp/seabus/seabus-agent-0123 (deleted)")
     there.start(11, "/usr/bin/qemu-system-aarch64", "-qmp", "unix:/run/seabus/world-1-1/qmp")
     found = examine(there)
     assert found.einj == "error_type=0x10 notrigger=0x1"
     assert "einj" in found.has
+    assert found.uncorrected == 3
     assert found.left == {"an agent", "a VMM", "a trace instance"}
     # What is not ours does not matter.
     there = FolderHost(tmp_path / "other")

@@ -152,9 +152,8 @@ def test_nobody_talks_us_down(offers: dict[str, tuple[str, ...]], tmp_path: Path
 
 def test_the_same_host_with_good_ones_is_talked_to(tmp_path: Path) -> None:
     (tmp_path / "id").write_text(new_key_pair().private)
-    with talker(ciphers=("aes128-ctr",)) as (host, talks):
-        with pytest.raises(HostError, match="does not let us in"):
-            asyncio.run(SshHost.connect(dataclasses.replace(host, identity=tmp_path / "id")))
+    with talker(ciphers=("aes128-ctr",)) as (host, talks), pytest.raises(HostError, match="not let us in"):
+        asyncio.run(SshHost.connect(dataclasses.replace(host, identity=tmp_path / "id")))
     assert talks.names == ["root"]
 
 
