@@ -80,6 +80,7 @@ def fetch(packages: Sequence[str], *, architecture: str, source: Source, tar: Pa
             stderr=subprocess.PIPE,
             cwd="/",
             env={**os.environ, "TMPDIR": str(scratch), "LC_ALL": "C.UTF-8"},
+            process_group=0,  # it ends a failure with a SIGHUP for all of its group
         ) as process,
     ):
         assert process.stderr is not None
@@ -121,6 +122,8 @@ def fetch(packages: Sequence[str], *, architecture: str, source: Source, tar: Pa
 
 
 def _advice(text: str) -> str:
+    if "No space left" in text:
+        return "free some room, or set SEABUS_CACHE to a larger disk"
     if "newuidmap" in text or "subuid" in text or "unshare" in text:
         return "an administrator must allow unprivileged user namespaces: sudo apt-get install uidmap"
     if "resolve" in text or "Failed to fetch" in text or "connect" in text.lower():

@@ -46,3 +46,11 @@ def test_a_fetch_that_never_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(packages, "_FETCH_SECONDS", 0.3)
     with pytest.raises(ImageError, match="did not fetch the arm64 packages within"):
         fetch(tmp_path)
+
+
+def test_a_disk_that_is_full_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """mmdebstrap then sends its process group a SIGHUP (`kill HUP => -getpgrp()`): not to us."""
+    stand_in(tmp_path, monkeypatch, "echo 'W: tar: No space left on device' >&2; kill -HUP 0; exit 1")
+    with pytest.raises(ImageError, match="could not fetch the arm64 packages") as caught:
+        fetch(tmp_path)
+    assert "free some room" in caught.value.hint
