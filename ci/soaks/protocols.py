@@ -19,8 +19,8 @@ from seabus.errors import ChannelError
 from soaks.row import Row, Trial
 from tests.agent.conftest import HARMLESS, REPORTS, build
 from tests.agent.test_agent_fuzz import mutate, requests
-from tests.unit.test_lab_lease import Leases
-from tests.unit.test_lab_record_files import Files
+from tests.unit.lab.test_lease import Leases
+from tests.unit.lab.test_record_files import Files
 
 #: Of a trial; so a hundred trials are 10^5 steps, and 10^6 lines.
 _STEPS: Final = 1000

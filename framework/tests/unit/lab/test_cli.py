@@ -25,7 +25,7 @@ from seabus.lab.inventory import LabHost
 from seabus.lab.keys import new_key_pair
 from seabus.lab.lease import Leases, Owner
 from seabus.lab.ssh import SshHost
-from tests.unit.labgrid_coordinator import Coordinator, owner_of
+from tests.unit.lab.coordinator import Coordinator, owner_of
 
 HOST_KEY = new_key_pair().public
 

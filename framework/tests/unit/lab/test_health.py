@@ -15,7 +15,7 @@ from seabus.lab import hand_back, health
 from seabus.lab.health import Health
 from seabus.lab.inventory import LabHost
 from seabus.lab.lease import Record
-from tests.unit.lab_host import FolderHost, FolderSsh
+from tests.unit.lab.folder_host import FolderHost, FolderSsh
 
 HOST = LabHost(name="h1", address="a", host_key="k")
 GOOD = Health(

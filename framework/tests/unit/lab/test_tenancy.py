@@ -21,7 +21,7 @@ from seabus.lab.lease import TO_BE_EXAMINED
 from seabus.lab.ssh import SshHost
 from seabus.lab.tenancy import Tenancy
 from seabus.machine.config import WorldConfig
-from tests.unit.lab_host import FolderHost, FolderSsh, silence
+from tests.unit.lab.folder_host import FolderHost, FolderSsh, silence
 
 _T = TypeVar("_T")
 HOST = LabHost(name="h1", address="a", host_key="k", faults=("hard-offline",), power_cycle=("pdu",))

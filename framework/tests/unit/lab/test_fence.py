@@ -12,7 +12,7 @@ from seabus.errors import DiskError, HostError, LeaseLostError
 from seabus.lab import fence
 from seabus.lab.fence import Mark
 from seabus.lab.inventory import LabHost
-from tests.unit.lab_host import FolderHost, FolderSsh
+from tests.unit.lab.folder_host import FolderHost, FolderSsh
 
 HOST = LabHost(name="h1", address="a", host_key="k")
 
