@@ -4,6 +4,8 @@
 ==================================  ==================================================================
 :mod:`~seabus.lab.inventory`        the lab file: which hosts there are, and what may be done to them
 :mod:`~seabus.lab.ssh`              one connection to a host
+:mod:`~seabus.lab.ssh_login`        how it is made, and what it means if it cannot be
+:mod:`~seabus.lab.ssh_watch`        when it is over
 :mod:`~seabus.lab.lease`            whose a host is: the rules, without a clock or a file
 :mod:`~seabus.lab.embedded`         leases in files of one computer
 :mod:`~seabus.lab.labgrid_places`   leases as places of a labgrid coordinator

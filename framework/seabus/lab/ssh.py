@@ -8,15 +8,12 @@ speaks over it (our agent's client, QMP) does not know the difference.
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
-import errno
 import io
 import select
 import shlex
 import socket
 import threading
-import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -25,34 +22,17 @@ from typing import Final, TypeVar
 import paramiko
 
 from seabus.channel.interface import CommandResult
-from seabus.errors import ChannelError, DiskError, HostError, MachineError, SeabusError
+from seabus.errors import ChannelError, DiskError, MachineError
 from seabus.lab.inventory import LabHost
+from seabus.lab.ssh_login import CONNECT, log_in
+from seabus.lab.ssh_watch import Watch
 from seabus.patience import ANSWER, deadline, scale
 
 _T = TypeVar("_T")
 
-_CONNECT: Final = 20.0
-#: Seconds between signs of life that we ask for.
-_KEEPALIVE: Final = 5.0
-#: So many that are not answered end the connection (as sshd's ClientAliveCountMax).
-_UNANSWERED: Final = 3
 _BLOCK: Final = 1 << 16
 #: Seconds between two beats of :meth:`SshHost.open`.
 _BEAT: Final = 15.0
-#: What the network says of a host that is off, or about to come up.
-_SILENT: Final = frozenset({errno.ECONNREFUSED, errno.ECONNRESET, errno.EHOSTUNREACH, errno.ETIMEDOUT})
-#: What nobody should be talked down to (RFC 9142; `ssh -Q cipher` minus OpenSSH's own defaults). A host that
-#: offers nothing else is refused before anything is sent to it.
-_BROKEN: Final = {
-    "ciphers": ["3des-cbc", "aes128-cbc", "aes192-cbc", "aes256-cbc"],
-    "macs": ["hmac-md5", "hmac-md5-96", "hmac-sha1", "hmac-sha1-96"],
-    "kex": [
-        "diffie-hellman-group1-sha1",
-        "diffie-hellman-group14-sha1",
-        "diffie-hellman-group-exchange-sha1",
-    ],
-    "keys": ["ssh-dss", "ssh-rsa"],
-}
 #: Channels are read by a thread each, two a command.
 _THREADS: Final = 32
 
@@ -71,7 +51,7 @@ class SshHost:
         # Closing a channel may wait for a connection that takes nothing: never in the loop, nor behind
         # those who wait for that channel.
         self._closing = ThreadPoolExecutor(1, thread_name_prefix=f"ssh {host.name} closing")
-        self._watch = _Watch(transport, host.name)
+        self._watch = Watch(transport, host.name)
 
     @classmethod
     async def connect(cls, host: LabHost) -> SshHost:
@@ -79,8 +59,8 @@ class SshHost:
 
         :raises HostError: it cannot be reached, has another key, or does not let us in.
         """
-        async with deadline(_CONNECT + 5, f"lab host {host.name}"):
-            return cls(host, await asyncio.to_thread(_connect, host))
+        async with deadline(CONNECT + 5, f"lab host {host.name}"):
+            return cls(host, await asyncio.to_thread(log_in, host))
 
     @property
     def alive(self) -> bool:
@@ -255,112 +235,6 @@ class SshHost:
             return await asyncio.wrap_future(future)
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise ChannelError(f"the connection to {self.host.name} broke: {error!r}") from error
-
-
-def _connect(host: LabHost) -> paramiko.SSHClient:
-    client = paramiko.SSHClient()
-    client.set_missing_host_key_policy(paramiko.RejectPolicy())
-    known = host.address if host.port == paramiko.config.SSH_PORT else f"[{host.address}]:{host.port}"
-    kind, _, text = host.host_key.partition(" ")
-    key = paramiko.PKey.from_type_string(kind, base64.b64decode(text))
-    client.get_host_keys().add(known, kind, key)
-    where = f"lab host {host.name} ({host.user}@{host.address}:{host.port})"
-    try:
-        client.connect(
-            host.address,
-            port=host.port,
-            username=host.user,
-            key_filename=str(host.identity) if host.identity else None,
-            allow_agent=host.identity is None,
-            look_for_keys=host.identity is None,
-            timeout=_CONNECT * scale(),
-            banner_timeout=_CONNECT * scale(),
-            auth_timeout=_CONNECT * scale(),
-            disabled_algorithms=_BROKEN,
-        )
-    except paramiko.BadHostKeyException as error:
-        client.close()
-        got = f"{error.key.get_name()} {error.key.get_base64()}"
-        raise HostError(
-            f"{where} has another key than the lab file says",
-            hint="somebody else answers there, or it was installed anew: compare, then correct `host-key`",
-            details={"its key": got},
-        ) from error
-    except paramiko.AuthenticationException as error:
-        client.close()
-        raise HostError(f"{where} does not let us in: {error}", hint="see `user` and `identity`") from error
-    except paramiko.ssh_exception.IncompatiblePeer as error:
-        client.close()
-        raise HostError(
-            f"{where} offers nothing that is safe: {error}",
-            hint="somebody sits in between, or its sshd is old: see what `sshd -T` says there",
-        ) from error
-    except paramiko.SSHException as error:
-        client.close()
-        if "not found in known_hosts" in str(error):
-            raise HostError(
-                f"{where} has no key of the kind the lab file names ({kind})",
-                hint="somebody else answers there, or it was installed anew: correct `host-key`",
-            ) from error
-        raise HostError(f"{where} does not speak SSH as it should: {error}") from error
-    except (OSError, EOFError) as error:
-        client.close()
-        raise HostError(f"{where} cannot be reached: {error}", hint="is it up, and its sshd?") from error
-    return client
-
-
-class _Watch:
-    """Knows when a connection is over, and ends one whose other side has fallen silent.
-
-    TCP alone notices nothing when a host hangs or its cable is pulled, and paramiko's keepalive asks for no
-    answer. Here each sign of life wants one.
-    """
-
-    def __init__(self, transport: paramiko.Transport, name: str) -> None:
-        #: Done when the connection is over. One for all who wait: it cannot be cancelled by one of them.
-        self.over: Future[None] = Future()
-        self.over.set_running_or_notify_cancel()
-        self._transport = transport
-        self._asked_at: float | None = None
-        self._end = threading.Event()
-        for work in (self._ask, self._look):
-            threading.Thread(target=work, name=f"ssh {name} watch", daemon=True).start()
-
-    def _ask(self) -> None:
-        # paramiko waits for an answer as long as the connection lasts: hence a thread of its own.
-        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
-            while not self._end.wait(_KEEPALIVE):
-                self._asked_at = time.monotonic()
-                self._transport.global_request("keepalive@openssh.com", wait=True)
-                self._asked_at = None
-
-    def _look(self) -> None:
-        try:
-            while self._transport.is_active():
-                asked_at = self._asked_at
-                if asked_at is not None and time.monotonic() - asked_at > _KEEPALIVE * _UNANSWERED * scale():
-                    self._transport.close()
-                    break
-                self._transport.join(_KEEPALIVE / 5)
-        finally:
-            self._end.set()
-            self.over.set_result(None)
-
-
-def is_silence(error: SeabusError) -> bool:
-    """Whether a host that could not be commanded is one that does not answer: it is off, or hangs.
-
-    One that answers with another key, or does not let us in, is up; and a fault of our own network says
-    nothing about it.
-    """
-    cause = error.__cause__
-    if isinstance(error, MachineError) or isinstance(cause, TimeoutError | EOFError):
-        return True
-    if isinstance(cause, paramiko.ssh_exception.NoValidConnectionsError):
-        return all(isinstance(one, OSError) and one.errno in _SILENT for one in cause.errors.values())
-    if isinstance(cause, OSError):
-        return cause.errno in _SILENT
-    return type(cause) is paramiko.SSHException and "banner" in str(cause)
 
 
 def _drain(receive: Callable[[int], bytes]) -> bytes:

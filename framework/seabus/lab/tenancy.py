@@ -22,7 +22,8 @@ from seabus.lab.fence import Mark
 from seabus.lab.health import Health
 from seabus.lab.inventory import Lab, LabHost
 from seabus.lab.lease import TO_BE_EXAMINED, Leases
-from seabus.lab.ssh import SshHost, is_silence
+from seabus.lab.ssh import SshHost
+from seabus.lab.ssh_login import is_silence
 from seabus.machine.config import WorldConfig
 from seabus.world import boot
 

@@ -18,10 +18,11 @@ import paramiko
 import pytest
 
 from seabus.errors import ChannelError, DeadlineError, HostError, SeabusError
-from seabus.lab import ssh
+from seabus.lab import ssh, ssh_watch
 from seabus.lab.inventory import LabHost
 from seabus.lab.keys import new_key_pair
 from seabus.lab.ssh import SshHost
+from seabus.lab.ssh_login import is_silence
 
 HOST = LabHost(name="h1", address="a", host_key="k")
 
@@ -243,7 +244,7 @@ class Server(paramiko.ServerInterface):
 
 def test_a_host_that_falls_silent_ends_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its TCP connection stands, and its sshd says nothing any more."""
-    monkeypatch.setattr(ssh, "_KEEPALIVE", 0.1)
+    monkeypatch.setattr(ssh_watch, "_KEEPALIVE", 0.1)
     ours, theirs = socket.socketpair()
     server, there = Server(), paramiko.Transport(theirs)
     there.add_server_key(paramiko.ECDSAKey.generate())
@@ -303,4 +304,4 @@ def test_who_is_off_and_who_is_not(answers: str, silent: bool) -> None:
             threading.Thread(target=serve, daemon=True).start()
         with pytest.raises(SeabusError) as caught:
             asyncio.run(SshHost.connect(host))
-        assert ssh.is_silence(caught.value) is silent
+        assert is_silence(caught.value) is silent
