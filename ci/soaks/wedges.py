@@ -93,7 +93,7 @@ async def stopped_midway(world: World, stop: Callable[[], Awaitable[None]]) -> s
     """Play the core scenario, with something stopped between the injection and the touch; the verdict."""
     async with Stage.open(world) as stage:
         victim = await stage.victim()
-        page = await stage.locate(victim)
+        page = await stage.pages.locate(victim)
         fault = world.fault_at(page.host_physical)
         await stage.inject(fault)
         await stage.until("L1", "memory_failure", pfn=page.host_physical.pfn)

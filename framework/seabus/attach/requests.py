@@ -96,9 +96,9 @@ async def inject(world: Joinable, asked: Asked) -> dict[str, Any]:
         one = _numbered(world, asked).victim
         offset = int(asked.get("offset") or 0)
         if stage.level_of(one) == "L2":
-            page = (await stage.locate(one, offset=offset)).host_physical
+            page = (await stage.pages.locate(one, offset=offset)).host_physical
         else:
-            page = await stage.host_page(one, offset=offset)
+            page = await stage.pages.of_host(one, offset=offset)
     kind = asked.get("kind", "memory-record")
     if kind not in FAULTS:
         raise UsageError(f"there is no fault {kind!r}", hint=f"one of {', '.join(FAULTS)}")

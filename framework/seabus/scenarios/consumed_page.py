@@ -57,7 +57,7 @@ async def run(
     """
     async with Stage.open(world, injecting=inject, seed=seed) as stage:
         victim = await stage.victim()
-        page = await stage.locate(victim)
+        page = await stage.pages.locate(victim)
         fault = (fault_at or world.fault_at)(page.host_physical)
         if await stage.inject(fault):
             await stage.until("L1", "memory_failure", pfn=page.host_physical.pfn)

@@ -117,12 +117,12 @@ class _Player:
         assert name is not None
         offset = step.get("offset", 0)
         if self._stage.level_of(self._victims[name]) == "L1":
-            return await self._stage.host_page(self._victims[name], offset=offset)
+            return await self._stage.pages.of_host(self._victims[name], offset=offset)
         return (await self._page(name, offset)).host_physical
 
     async def _page(self, name: str, offset: int) -> Addresses:
         if (name, offset) not in self._pages:
-            self._pages[name, offset] = await self._stage.locate(self._victims[name], offset=offset)
+            self._pages[name, offset] = await self._stage.pages.locate(self._victims[name], offset=offset)
         return self._pages[name, offset]
 
     def _victim(self, table: Mapping[str, Any]) -> Victim:

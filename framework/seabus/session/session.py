@@ -356,15 +356,15 @@ class SessionVictim:
 
     def host_page(self, offset: int = 0) -> HostPhysical:
         """The page of L1 at an offset of a victim of L1."""
-        return self._session.run(self._session.stage.host_page(self.victim, offset=offset))
+        return self._session.run(self._session.stage.pages.of_host(self.victim, offset=offset))
 
     def moves(self, offset: int = 0) -> None:
         """Wait until the page lies elsewhere, if somebody moves it; that it did is an event."""
-        self._session.run(self._session.stage.moves(self.victim, offset=offset))
+        self._session.run(self._session.stage.pages.moves(self.victim, offset=offset))
 
     def locate(self, offset: int = 0) -> Addresses:
         """The page at an offset as it is now; that it has moved is an event."""
-        self._pages[offset] = self._session.run(self._session.stage.locate(self.victim, offset=offset))
+        self._pages[offset] = self._session.run(self._session.stage.pages.locate(self.victim, offset=offset))
         return self._pages[offset]
 
     def blocks(self, size: int) -> list[Block]:

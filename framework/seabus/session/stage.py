@@ -16,12 +16,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
-from seabus.arch.addresses import GuestPhysical, HostPhysical
 from seabus.channel.agent import Agent
 from seabus.errors import ChannelError, DeadlineError, MachineError
 from seabus.faults import draws, permission
 from seabus.faults.fault import Fault, Receipt
-from seabus.guest.translate import Addresses, frame, translate
 from seabus.guest.victim import Touch, Victim
 from seabus.judge.expectation import Expectation
 from seabus.judge.judge import judge
@@ -36,6 +34,7 @@ from seabus.session import accounts, landing, rounds
 from seabus.session.deaths import Deaths
 from seabus.session.outcome import Outcome
 from seabus.session.vmm_watch import VmmWatch
+from seabus.session.whereabouts import Whereabouts
 from seabus.world import standstill
 from seabus.world.world import World
 
@@ -66,8 +65,7 @@ class Stage:
         self.bystanders: list[Victim] = []
         self._faults: list[Fault] = []
         self._receipts: list[Receipt] = []
-        self._addresses: list[Addresses] = []
-        self._pages: dict[tuple[int, int], Addresses] = {}
+        self.pages = Whereabouts(world, self.add, lambda: bool(self._faults))
         self._lost = ""
         self.vmm = VmmWatch(world)
         self.deaths = Deaths(world, self.vmm, self.add)
@@ -99,7 +97,7 @@ class Stage:
         agent = self.world.l2
         self.bystanders = [bystander for bystander in self.bystanders if bystander.agent is not agent]
         self.victims = [victim for victim in self.victims if victim.agent is not agent]
-        self._pages.clear()
+        self.pages.forget()
         self.deaths.lives_anew("L2")
         kept = self.world.artefacts / f"trace-l2-{time.monotonic_ns()}.txt"
         self.witnesses["L2"] = TraceWitness("L2", agent, self.recorder, kept)
@@ -138,45 +136,6 @@ class Stage:
         self.bystanders += bystanders
         self.victims.append(victim)
         return victim
-
-    async def locate(self, victim: Victim, *, offset: int = 0) -> Addresses:
-        """A page of a victim of L2 in all its address spaces; that it has moved since is an event."""
-        addresses = await translate(
-            victim.address + offset,
-            victim.pid,
-            l2=self.world.l2,
-            l2_qmp=self.world.l2_qmp,
-            l1=self.world.l1,
-            vmm_pid=self.world.vmm_pid,
-        )
-        before = self._pages.get((victim.handle, offset))
-        if before is None:
-            self._addresses.append(addresses)
-        elif before.guest_physical != addresses.guest_physical:
-            self._moved("L2", before.guest_physical, addresses.guest_physical)
-        elif before.host_physical != addresses.host_physical:
-            self._moved("L1", before.host_physical, addresses.host_physical)
-        self._pages[victim.handle, offset] = addresses
-        return addresses
-
-    def _moved(
-        self, level: Level, before: GuestPhysical | HostPhysical, now: GuestPhysical | HostPhysical
-    ) -> None:
-        fields = {"pfn": before.pfn, "to_pfn": now.pfn}
-        self.add(level, "pagemap", "moved", fields, f"the page moved from {before} to {now}")
-
-    async def moves(self, victim: Victim, *, offset: int = 0) -> None:
-        """Wait until a page that was located lies elsewhere; not in a negative control."""
-        before = self._pages[victim.handle, offset].host_physical
-        with contextlib.suppress(DeadlineError):
-            async with deadline(STEP if self._faults else 0.1, "the page to be moved"):
-                while self._pages[victim.handle, offset].host_physical == before:
-                    with contextlib.suppress(MachineError):  # it is nowhere while it is moved
-                        await self.locate(victim, offset=offset)
-
-    async def host_page(self, victim: Victim, *, offset: int = 0) -> HostPhysical:
-        """The page of L1 behind a victim that is a process of L1."""
-        return HostPhysical(await frame(self.world.l1, victim.pid, int(victim.address) + offset))
 
     # The fault
 
@@ -308,7 +267,7 @@ class Stage:
             faults=self._faults,
             receipts=self._receipts,
             seed=self.seed,
-            addresses=self._addresses,
+            addresses=self.pages.found,
             seconds={"fault_to_verdict": (judged - self._zero_ns) / 1e9},
         )
 
