@@ -200,6 +200,7 @@ class Refusing:
 
     def __init__(self, refused: str) -> None:
         self._refused = refused
+        self.pages = self
 
     @contextlib.asynccontextmanager
     async def open(self, *_: object, **__: object) -> AsyncIterator[Refusing]:
