@@ -10,6 +10,7 @@ import math
 import os
 import platform
 import random
+import signal
 import sys
 import time
 from collections import Counter
@@ -49,6 +50,7 @@ def main() -> int:
         for row in ROWS.values():
             print(f"{row.name:14} {row.times:>8}  {row.promise}")
         return 0
+    _hear_signals()
     say(f"seed {options.seed}")
     results = asyncio.run(_play(options))
     told = {
@@ -62,6 +64,13 @@ def main() -> int:
     if options.json:
         options.json.write_text(json.dumps(told, indent=1) + "\n")
     return 1 if any(result.broken for result in results) else 0
+
+
+def _hear_signals() -> None:
+    """What a shell ignores for jobs in its background is ignored by all that we start: those hear nothing."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # not by us, but what has a handler is not passed on
+        signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 async def _play(options: argparse.Namespace) -> list[Result]:
