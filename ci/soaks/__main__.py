@@ -69,7 +69,7 @@ def main() -> int:
 def _hear_signals() -> None:
     """What a shell ignores for jobs in its background is ignored by all that we start: those hear nothing."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # not by us, but what has a handler is not passed on
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # a handler is not passed on
         signal.signal(signal.SIGHUP, lambda *_: None)
 
 
