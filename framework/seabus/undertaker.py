@@ -2,9 +2,9 @@
 """What removes the folder of somebody who was killed: a process of 1 MiB that waits for a lock.
 
 The kernel releases a lock when the last process that holds it is gone, however it went. The undertaker, in a
-session of its own, waits for that lock with flock(1); then it ends what still names the folder in its
-arguments (an emulator that was killed between fork and its tie to our life) and removes the folder. Where the
-owner has cleared up by itself it finds nothing to do.
+session of its own, has the lock's file open from the moment it is made, and waits with flock(1); then it ends
+what still names the folder in its arguments (an emulator that was killed between fork and its tie to our
+life) and removes the folder. Where the owner has cleared up by itself it finds nothing to do.
 
 Should the undertaker be killed as well, the next start sweeps (:mod:`seabus.machine.run_folder`).
 """
@@ -24,6 +24,7 @@ _FOLDER: Final = "SEABUS_UNDERTAKER_FOLDER"
 #: The folder goes by another name first, so that nobody takes it for a living one. It is named in the
 #: environment: arguments are what is searched for. Twice, since who was just being started has no name yet.
 _SCRIPT: Final = f"""
+flock 3 || exit
 grave="${{{_FOLDER}%/*}}/.${{{_FOLDER}##*/}}"
 [ -e "${_FOLDER}" ] || [ -e "$grave" ] || exit 0
 [ -e "$grave" ] || mv "${_FOLDER}" "$grave"
@@ -47,18 +48,20 @@ class Undertaker:
     """
 
     def __init__(self, lock: Path, folder: Path) -> None:
-        program = shutil.which("flock")
-        if program is None:
+        if shutil.which("flock") is None:
             raise CapabilityError(
                 "there is no flock, which clears up after a killed run",
                 hint="sudo apt-get install util-linux",
             )
-        nowhere = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in range(3)]
+        self._graves = (folder, folder.with_name(f".{folder.name}"))
+        files = [*[os.devnull] * 3, lock]
         self._pid = os.posix_spawn(
-            program,
-            [program, str(lock), "sh", "-c", _SCRIPT],
+            "/bin/sh",
+            ["sh", "-c", _SCRIPT],
             {**os.environ, _FOLDER: str(folder)},
-            file_actions=nowhere,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, number, file, os.O_RDWR, 0) for number, file in enumerate(files)
+            ],
             setsid=True,  # whoever kills our process group does not mean it
             setsigmask=(),
         )
@@ -68,7 +71,12 @@ class Undertaker:
         return self._pid
 
     def dismiss(self) -> None:
-        """There is nothing left to bury: end it, and reap it."""
+        """There is nothing left to bury: end it, and reap it.
+
+        If there is, because whoever should have removed it had no descriptors left, it is left to do that.
+        """
+        if any(grave.exists() for grave in self._graves):
+            return
         with contextlib.suppress(ProcessLookupError, ChildProcessError):
-            os.kill(self._pid, signal.SIGKILL)
+            os.killpg(self._pid, signal.SIGKILL)  # and flock, which must not get the lock after all
             os.waitpid(self._pid, 0)

@@ -81,10 +81,21 @@ def test_nobody_is_left_of_an_owner_who_ended_well() -> None:
     assert not psutil.pid_exists(folder.undertaker.pid)
 
 
+def test_what_its_owner_cannot_remove_goes_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has no descriptor left cannot empty a folder."""
+    folder = run_folder.RunFolder("test")
+    (folder.path / "socket").touch()
+    with monkeypatch.context() as patched:
+        patched.setattr("shutil.rmtree", lambda *_, **__: None)
+        folder.close()
+    assert soon(lambda: not list(folder.path.parent.iterdir()))
+    os.waitpid(folder.undertaker.pid, 0)
+
+
 def test_the_next_start_reaps_where_the_undertaker_was_killed_too() -> None:
     owner, path, child, undertaker = start_owner()
     with owner:
-        os.kill(undertaker, signal.SIGKILL)
+        os.killpg(undertaker, signal.SIGKILL)
         assert soon(lambda: psutil.Process(undertaker).status() == psutil.STATUS_ZOMBIE)
         os.kill(owner.pid, signal.SIGKILL)
     assert run_folder.running() == []
@@ -98,8 +109,8 @@ def test_an_emulator_that_outlived_both_is_ended() -> None:
     folder = run_folder.RunFolder("test")
     with emulator_of(folder.path) as child:
         folder.note_emulator(child.pid)
-        os.kill(folder.undertaker.pid, signal.SIGKILL)
-        folder.undertaker.dismiss()
+        os.killpg(folder.undertaker.pid, signal.SIGKILL)
+        os.waitpid(folder.undertaker.pid, 0)
         os.close(folder.lock)  # what the kernel does when an owner dies
         assert run_folder.reap() == [folder.name]  # which waits for its end, too
         assert not psutil.pid_exists(child.pid)
