@@ -4,6 +4,8 @@
 # Safe to repeat, to interrupt, and to run from several scripts at once.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# A run of the tests starts hundreds of processes: each would compile Seabus, and its libraries, anew.
+unset PYTHONDONTWRITEBYTECODE
 
 say() { printf '[setup] %s\n' "$*" >&2; }
 die() { printf 'seabus: %s\n  try: %s\n' "$1" "$2" >&2; exit 3; }

@@ -14,6 +14,8 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final
 
+import psutil
+
 from seabus.errors import HostError
 from seabus.images import emulator, guests
 from seabus.images.store import Store
@@ -65,7 +67,11 @@ async def _kill(process: asyncio.subprocess.Process) -> None:
 
 async def _kill_a_worker(trial: Trial, stage: Scene, pytest: asyncio.subprocess.Process) -> None:
     """One of the processes that xdist has started."""
-    workers = [one for one in stage.processes() if one.ppid() == pytest.pid and "-c" in one.cmdline()]
+    workers = []
+    for one in stage.processes():
+        with contextlib.suppress(psutil.Error):  # it has ended meanwhile
+            if one.ppid() == pytest.pid and "-c" in one.cmdline():
+                workers.append(one)
     if pytest.returncode is not None or not workers:
         raise NothingDoneError
     trial.dice.choice(workers).kill()

@@ -71,7 +71,7 @@ class Scene:
                     yield process
 
     def emulators(self) -> list[psutil.Process]:
-        return [one for one in self.processes() if any("seabus-l0" in word for word in one.cmdline())]
+        return [one for one in self.processes() if "seabus-l0" in _words(one)]
 
     async def left(self) -> str:
         """What is still there some seconds after; empty if nothing is."""
@@ -82,7 +82,7 @@ class Scene:
         return f"left after {_PATIENCE_S:g} s: {found}"
 
     def _left_now(self) -> str:
-        found = [f"process {one.pid} ({' '.join(one.cmdline())[:60]})" for one in self.processes()]
+        found = [f"process {one.pid} ({_words(one)[:60]})" for one in self.processes()]
         found += [f"{path.name} in the runtime folder" for path in self.runtime.glob("seabus-*/*")]
         if self.cache:  # in the user's own a template that somebody else builds has its lock held rightly
             found += [f"lock {lock.name}" for lock in self.cache.glob("*.lock") if _is_held(lock)]
@@ -120,6 +120,13 @@ async def ended(process: asyncio.subprocess.Process, *, within: float = _END_S) 
         process.kill()
         await process.wait()
         return None
+
+
+def _words(process: psutil.Process) -> str:
+    """Of its command line; none if it has ended meanwhile."""
+    with contextlib.suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""
 
 
 def _is_held(lock: Path) -> bool:
