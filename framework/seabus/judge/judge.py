@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from seabus.errors import UsageError
+from seabus.judge.assign import assign, comes_before
 from seabus.judge.expectation import Expectation
 from seabus.judge.verdict import Finding, FindingKind, Judgement, Verdict
 from seabus.observe.events import UNJUDGED, Event
@@ -37,12 +40,14 @@ def judge(story: Story, expectations: Sequence[Expectation]) -> Judgement:
     """The verdict on a story.
 
     :return: ``UNKNOWN`` if a witness lost events, ``FAIL`` on any finding, else ``PASS``.
+    :raises UsageError: two expectations have one name.
     """
     lost = [event for event in story.events if event.kind == "lost"]
     if lost:
         findings = [Finding(kind="lost", subject=e.level, text=e.text) for e in lost]
         return Judgement(verdict=Verdict.UNKNOWN, reason="a witness lost events", findings=findings)
-    matched = assign(story.events, expectations)
+    _must_be_told_apart(expectations)
+    matched = assign(story, expectations)
     extra = list(_extra(story.events, matched))
     findings = [
         *(finding for finding in extra if finding.kind in ("dead", "bystander")),
@@ -63,26 +68,13 @@ def judge(story: Story, expectations: Sequence[Expectation]) -> Judgement:
     )
 
 
-def assign(events: Sequence[Event], expectations: Sequence[Expectation]) -> dict[str, Event]:
-    """Expectation name to the event that fulfils it best; each event is used once.
-
-    Pairs are taken in order of increasing difference, so one wrong value is reported as wrong, and not
-    as one event missing and another too many.
-    """
-    pairs = [
-        (len(expectation.differences(event)), position, number)
-        for position, expectation in enumerate(expectations)
-        for number, event in enumerate(events)
-        if expectation.speaks_of(event)
-    ]
-    matched: dict[str, Event] = {}
-    used: set[int] = set()
-    for _, position, number in sorted(pairs):
-        name = expectations[position].name
-        if name not in matched and number not in used:
-            matched[name] = events[number]
-            used.add(number)
-    return matched
+def _must_be_told_apart(expectations: Sequence[Expectation]) -> None:
+    for name, count in Counter(one.name for one in expectations).items():
+        if count > 1:
+            raise UsageError(
+                f"{name} is expected {count} times by one name, and one event would do for all",
+                hint='tell them apart: again="-second"',
+            )
 
 
 def _missing_and_wrong(
@@ -135,8 +127,7 @@ def _out_of_order(
             earlier = matched.get(name)
             if event is None or earlier is None:
                 continue
-            margin = story.error_s(earlier, event)
-            if story.time_s(event) + margin < story.time_s(earlier):
+            if comes_before(story, event, earlier):
                 yield Finding(
                     kind="order",
                     subject=expected.name,

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, Final, TypeVar, cast, get_args
 
 from seabus.errors import UsageError
+from seabus.judge.assign import assign
 from seabus.judge.expectation import Expectation
-from seabus.judge.judge import assign
 from seabus.judge.verdict import Finding, Verdict
 from seabus.observe.clock import Alignment
 from seabus.observe.events import Event, Level
@@ -26,6 +26,8 @@ from seabus.observe.story import Story
 from seabus.report.result import SCHEMA
 
 RESULT: Final = "result.json"
+#: Of any number with a fraction, such as seconds.
+_MOST: Final = 1e15
 _OWNER: Final = "test.txt"
 #: In a folder that several tests share: a folder for the result of each.
 SHARING: Final = "tests"
@@ -178,7 +180,7 @@ def load_file(path: Path) -> Run:
     :raises UsageError: it cannot be read, or is no result file.
     """
     try:
-        document = json.loads(path.read_bytes(), parse_constant=_no_number)
+        document = json.loads(path.read_bytes(), parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError, OSError) as error:
         said = f"at line {error.lineno}" if isinstance(error, json.JSONDecodeError) else str(error)
         raise UsageError(f"{path} is no result file: {said[:200]}", hint=_HINT) from error
@@ -199,6 +201,13 @@ def _no_number(text: str) -> float:
     raise ValueError(f"{text} is no number of JSON")
 
 
+def _finite(text: str) -> float:
+    """JSON allows 1e999; no clock shows it, and nobody reads it back."""
+    if abs(number := float(text)) > _MOST:
+        raise ValueError(f"{text[:40]} is more than anything is measured in")
+    return number
+
+
 def _get(found: object, name: str, kind: type[_T], otherwise: _T | None = None) -> _T:
     """A field of this type; ``otherwise`` where it is missing or null, if that is given."""
     if not isinstance(found, dict):
@@ -207,6 +216,8 @@ def _get(found: object, name: str, kind: type[_T], otherwise: _T | None = None) 
     if value is None and otherwise is not None:
         return otherwise
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) > _MOST:
+            raise _DamagedError(f"{name!r} is more than anything is measured in")
         value = float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise _DamagedError(f"{name!r} is {'missing' if value is None else f'{str(value)[:40]!r}'}")
@@ -239,15 +250,16 @@ def _run(document: Any, folder: Path) -> Run:  # noqa: ANN401 - anything that JS
         for level, clock in _get(document, "clocks", dict).items()
     }
     unaligned = Alignment(offset_ns=0, error_ns=0)
+    story = Story(events, {level: clocks.get(level, unaligned) for level in _LEVELS}, 0)
     return Run(
         folder=folder,
         test=_get(document, "test", str, ""),
         verdict=Verdict(verdict),
         reason=_get(document, "reason", str),
-        story=Story(events, {level: clocks.get(level, unaligned) for level in _LEVELS}, 0),
+        story=story,
         findings=_each(document, "findings", _finding),
         expectations=expectations,
-        matched=_matched(document, events, expectations),
+        matched=_matched(document, story, events, expectations),
         faults=_all_or_one(document, "faults", "fault"),
         receipts=_all_or_one(document, "receipts", "receipt"),
         addresses=_each(document, "addresses", _object),
@@ -329,12 +341,12 @@ def _finding(found: object) -> Finding:
 
 
 def _matched(
-    document: dict[str, Any], events: Sequence[Event], expectations: Sequence[Expectation]
+    document: dict[str, Any], story: Story, events: Sequence[Event], expectations: Sequence[Expectation]
 ) -> Mapping[str, Event]:
     """As the file says; one of a Seabus that did not say is held together anew, by the judge's own rule."""
     told = document["expectations"]
     if any("event" not in one for one in told):
-        return assign(events, expectations)
+        return assign(story, expectations)
     matched = {}
     for expected, one in zip(expectations, told, strict=True):
         number = one["event"]

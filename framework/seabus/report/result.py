@@ -14,8 +14,8 @@ import seabus
 from seabus.arch.esr import decode_esr
 from seabus.errors import SeabusError
 from seabus.faults.fault import Fault
+from seabus.judge.assign import assign
 from seabus.judge.expectation import Expectation
-from seabus.judge.judge import assign
 from seabus.judge.verdict import Verdict
 from seabus.machine.config import WorldConfig
 from seabus.observe.events import Event
@@ -152,7 +152,7 @@ def _of_fault(fault: Fault) -> dict[str, Any]:
 def _expectations(outcome: Outcome) -> list[dict[str, Any]]:
     """Each with the number of the event that was taken for it."""
     events = outcome.story.events
-    matched = assign(events, outcome.expectations)
+    matched = assign(outcome.story, outcome.expectations)
     return [_of_expectation(one, matched.get(one.name), events) for one in outcome.expectations]
 
 

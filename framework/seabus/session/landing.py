@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from seabus.errors import DeadlineError, MachineError
 from seabus.faults.fault import Fault, Receipt
+from seabus.observe.events import Event
 from seabus.patience import STEP
 from seabus.world import needs
 
@@ -31,12 +32,26 @@ async def put_in(stage: Stage, fault: Fault) -> Receipt | None:
         stage.world.broke = True
         if receipt:
             return receipt
-        if not stage.is_dead("L1"):
+        if not (stage.is_dead("L1") or stage.is_dead(fault.level)):
             await _settled(stage, fault, start)
     except MachineError:
         if not await stage.deaths.mourn():
             raise
-    return next(filter(None, map(fault.receipt, stage.recorder.events[start:])), None)
+    proofs = (event for event in stage.recorder.events[start:] if _proves(stage, fault, event))
+    return next((fault.receipt(event) for event in proofs), None)
+
+
+def _proves(stage: Stage, fault: Fault, event: Event) -> bool:
+    """Whether an event is a receipt of this fault, and cannot be that of an earlier one.
+
+    Two faults may be of one page, and what the kernel does to it may come after the first one's record was
+    seen, and the second one put in: of several such events each fault before has one.
+    """
+    if fault.receipt(event) is None:
+        return False
+    before = sum(other.receipt(event) is not None for other in stage.faults[:-1])
+    alike = (one for one in stage.recorder.events if one.kind == event.kind and fault.receipt(one))
+    return next(number for number, one in enumerate(alike) if one is event) >= before
 
 
 async def is_deaf(stage: Stage, fault: Fault) -> bool:
@@ -65,7 +80,7 @@ async def _landed(stage: Stage, fault: Fault, start: int) -> None:
     for _ in range(int(STEP / _GLANCE)):
         with contextlib.suppress(DeadlineError):
             await stage.recorder.until(
-                lambda event: fault.receipt(event) is not None,
+                lambda event: _proves(stage, fault, event),
                 within=_GLANCE,
                 what="a receipt",
                 start=start,

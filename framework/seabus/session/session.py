@@ -212,8 +212,10 @@ class Session:
         self.run(stack.enter_async_context(self.stage.looping(whose, op=op)))
         try:
             yield
-        finally:
-            self.run(stack.aclose())
+        except BaseException as error:  # what ends the body ends the loops: nobody waits for their signals
+            self.run(stack.__aexit__(type(error), error, error.__traceback__))
+            raise
+        self.run(stack.aclose())
 
     def command(self, *argv: str, level: Level = "L2") -> CommandResult | None:
         """Run a command; how it ended is an event, where :meth:`Machine.run` leaves no trace."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -29,7 +30,7 @@ from seabus.observe.clock import HERE, Alignment
 from seabus.observe.events import Event, Kind, Level, Recorder
 from seabus.observe.story import Story
 from seabus.observe.witness import TraceWitness
-from seabus.patience import STEP, deadline
+from seabus.patience import STEP, deadline, scale
 from seabus.session import accounts, landing, rounds
 from seabus.session.deaths import Deaths
 from seabus.session.outcome import Outcome
@@ -63,9 +64,10 @@ class Stage:
         #: Those that were asked for, in their order.
         self.victims: list[Victim] = []
         self.bystanders: list[Victim] = []
-        self._faults: list[Fault] = []
+        #: Those that were put in, in their order.
+        self.faults: list[Fault] = []
         self._receipts: list[Receipt] = []
-        self.pages = Whereabouts(world, self.add, lambda: bool(self._faults))
+        self.pages = Whereabouts(world, self.add, lambda: bool(self.faults))
         self._lost = ""
         self.vmm = VmmWatch(world)
         self.deaths = Deaths(world, self.vmm, self.add)
@@ -153,15 +155,15 @@ class Stage:
         if not self.injecting:
             return None
         described = fault.described()
-        self._zero_ns = self._zero_ns if self._faults else time.monotonic_ns()
-        self._faults.append(fault)
+        self._zero_ns = self._zero_ns if self.faults else time.monotonic_ns()
+        self.faults.append(fault)
         self.add(
             fault.level, "monitor", "inject", described, f"{described['kind']} {described.get('address')}"
         )
         if receipt := await landing.put_in(self, fault):
             self._receipts.append(receipt)
             return receipt
-        if self.is_dead("L1") or await self.deaths.mourn():
+        if self.is_dead("L1") or self.is_dead(fault.level) or await self.deaths.mourn():
             return None  # who should report it has given up: that is judged, and no pass without a receipt
         self._lost = "injection lost: it was accepted, but its target never reported it"
         if await landing.is_deaf(self, fault):
@@ -180,7 +182,7 @@ class Stage:
 
         Nothing is waited for in a negative control, or from the dead.
         """
-        if not self._faults or level in self.deaths.dead:
+        if not self.faults or level in self.deaths.dead:
             return None
         with contextlib.suppress(DeadlineError):
             return await self.recorder.until(
@@ -221,7 +223,7 @@ class Stage:
 
         :param count: how many, in all, are waited for; not in a negative control.
         """
-        if self._faults:
+        if self.faults:
             with contextlib.suppress(DeadlineError):
                 await victim.heard(count)
         heard = await victim.signals(since=self._heard.get(victim.handle, 0))
@@ -233,13 +235,14 @@ class Stage:
     async def looping(self, victims: Sequence[Victim], **access: Any) -> AsyncIterator[None]:  # noqa: ANN401
         """While the body runs all of them touch without a pause; after it, until a signal ends each.
 
-        In a negative control nothing will, so they are stopped.
+        In a negative control nothing will, so they are stopped; so is one whose signal does not come, which
+        is the judge's to report.
         """
         async with AsyncExitStack() as stack:
             loops = [await stack.enter_async_context(victim.looping(**access)) for victim in victims]
             yield
-            for loop in loops if self._faults else ():
-                if "L2" in self.deaths.dead or not await self.while_vmm_lives(loop.task):
+            for loop in loops if self.faults else ():
+                if "L2" in self.deaths.dead or not await self.while_vmm_lives(loop.task, within=STEP):
                     loop.task.cancel()
                     await asyncio.wait([loop.task])
                 else:
@@ -264,7 +267,7 @@ class Stage:
             judgement=judgement,
             story=self.story(),
             expectations=expectations,
-            faults=self._faults,
+            faults=self.faults,
             receipts=self._receipts,
             seed=self.seed,
             addresses=self.pages.found,
@@ -275,11 +278,11 @@ class Stage:
         """No receipt, no pass: a story that is as it must be shows nothing of a fault that was not there."""
         if judgement.verdict is not Verdict.PASS or not self.injecting:
             return judgement
-        if not self._faults:
+        if not self.faults:
             reason = "nothing was injected, so nothing can be shown"
             return Judgement(verdict=Verdict.UNKNOWN, reason=reason)
-        if without := len(self._faults) - len(self._receipts):
-            reason = f"injection lost: {without} of {len(self._faults)} faults left no receipt"
+        if without := len(self.faults) - len(self._receipts):
+            reason = f"injection lost: {without} of {len(self.faults)} faults left no receipt"
             return Judgement(verdict=Verdict.ERROR, reason=reason)
         return judgement
 
@@ -323,11 +326,12 @@ class Stage:
         self.note_touch(victim, touched, op)
         return touched
 
-    async def while_vmm_lives(self, task: asyncio.Future[Any]) -> bool:
-        """Whether a task came to its end before the VMM did, which is an event then."""
+    async def while_vmm_lives(self, task: asyncio.Future[Any], *, within: float = math.inf) -> bool:
+        """Whether a task came to its end, in time and before the VMM did, whose end is an event."""
+        late = time.monotonic() + within * scale()
         try:
             while not (await asyncio.wait([task], timeout=_LOOK_AFTER_VMM))[0]:
-                if not await self.look_after_vmm():
+                if not await self.look_after_vmm() or time.monotonic() > late:
                     task.cancel()
                     return False
         except BaseException:  # who would tell does not answer either: nobody waits for the task any more

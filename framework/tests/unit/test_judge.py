@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from seabus.errors import UsageError
 from seabus.judge.expectation import Expectation
 from seabus.judge.judge import judge
 from seabus.judge.verdict import Verdict
@@ -157,3 +158,80 @@ def test_expecting_nothing_is_no_pass() -> None:
 @pytest.mark.parametrize("drop", [lambda: GOOD[:0], lambda: GOOD[:1], lambda: GOOD[1:]])
 def test_parts_of_the_story_never_pass(drop: Callable[[], list[Event]]) -> None:
     assert verdict_on(drop())[0] is Verdict.FAIL
+
+
+def two_chains(*, first: str, second: str) -> list[Expectation]:
+    """Two vCPUs that meet an error each; only the last link of each tells which."""
+    return [
+        expectation
+        for again, tid in ((first, 1), (second, 2))
+        for expectation in (
+            Expectation(
+                name=f"stopped{again}", level="L1", witness="trace", kind="sigbus", fields={"code": 4}
+            ),
+            Expectation(
+                name=f"injected{again}",
+                level="L1",
+                witness="log",
+                kind="exception",
+                fields={"esr": 1},
+                after=(f"stopped{again}",),
+            ),
+            Expectation(
+                name=f"taken{again}",
+                level="L1",
+                witness="kprobe",
+                kind="sea",
+                fields={"tid": tid},
+                after=(f"injected{again}",),
+            ),
+        )
+    ]
+
+
+def chain(start: int, tid: int) -> list[Event]:
+    """One of them, in fact."""
+    return [
+        Event(level="L1", witness="trace", kind="sigbus", clock_ns=start, fields={"code": 4}),
+        Event(level="L1", witness="log", kind="exception", clock_ns=start + 10, fields={"esr": 1}),
+        Event(level="L1", witness="kprobe", kind="sea", clock_ns=start + 20, fields={"tid": tid}),
+    ]
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+@pytest.mark.parametrize("names", [("", "-second"), ("-second", "")])
+def test_which_of_two_came_first_does_not_matter(order: tuple[int, int], names: tuple[str, str]) -> None:
+    story = Story([*chain(100, order[0]), *chain(200, order[1])], CLOCKS, 0)
+    found = judge(story, two_chains(first=names[0], second=names[1]))
+    assert found.verdict is Verdict.PASS, found.findings
+
+
+def test_what_was_taken_before_it_was_injected_is_out_of_order() -> None:
+    early = [*chain(100, 1), *chain(200, 2)]
+    early[5] = dataclasses.replace(early[5], clock_ns=50)
+    found = judge(Story(early, CLOCKS, 0), two_chains(first="", second="-second"))
+    assert [one.kind for one in found.findings] == ["order"]
+
+
+@pytest.mark.parametrize("results", [(2, 0), (0, 2)])
+def test_the_one_of_any_value_takes_what_the_other_cannot(results: tuple[int, int]) -> None:
+    either, one = (
+        Expectation(name=name, level="L1", witness="trace", kind="sigbus", fields={"result": wanted})
+        for name, wanted in (("either", (0, 2)), ("one", 0))
+    )
+    events = [
+        Event(level="L1", witness="trace", kind="sigbus", clock_ns=number, fields={"result": result})
+        for number, result in enumerate(results)
+    ]
+    for expected in ([either, one], [one, either]):
+        assert judge(Story(events, CLOCKS, 0), expected).verdict is Verdict.PASS
+
+
+def test_what_must_come_is_served_before_what_may() -> None:
+    may = dataclasses.replace(CHAIN[0], name="may", optional=True)
+    assert judge(Story(GOOD[:1], CLOCKS, 0), [may, CHAIN[0]]).verdict is Verdict.PASS
+
+
+def test_one_event_does_not_do_for_two_of_a_name() -> None:
+    with pytest.raises(UsageError, match="told is expected 2 times"):
+        judge(Story(GOOD, CLOCKS, 0), [*CHAIN, CHAIN[0]])

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -32,7 +35,8 @@ from seabus.machine.config import WorldConfig
 from seabus.observe import tracing
 from seabus.observe.events import Event, Level
 from seabus.patience import ANSWER, deadline
-from seabus.session import stuck
+from seabus.session import landing, stuck
+from seabus.session import stage as stages
 from seabus.session.outcome import Outcome
 from seabus.session.session import Session, SessionVictim
 from seabus.session.stage import Stage
@@ -271,6 +275,69 @@ def test_a_fault_whose_error_the_test_swallows_is_no_pass(tmp_path: Path) -> Non
         Verdict.ERROR,
         "injection lost: 1 of 1 faults left no receipt",
     )
+
+
+@pytest.mark.parametrize(("dealt_with", "verdict"), [(1, Verdict.ERROR), (2, Verdict.PASS)])
+def test_what_comes_late_of_one_fault_is_no_receipt_of_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dealt_with: int, verdict: Verdict
+) -> None:
+    """Both are of one page; what the kernel does to it for the first comes when the second is put in."""
+    monkeypatch.setattr(landing, "STEP", 0.5)
+
+    async def play(stage: Stage, world: Stand) -> None:
+        async def breaks() -> None:
+            for _ in range(dealt_with):
+                world.machine("L1").traces(FAILED)
+
+        await stage.inject(Planted(effect=nothing, told=True))
+        await stage.inject(Planted(effect=breaks))
+
+    async def run() -> Outcome:
+        async with Stage.open(world := stand(tmp_path)) as stage:
+            await play(stage, world)
+            again = dataclasses.replace(SEEN, name="again", optional=True)
+            return await stage.finish([SEEN, again])
+
+    judgement = asyncio.run(run()).judgement
+    assert judgement.verdict is verdict, judgement
+
+
+def test_a_guest_that_dies_of_a_deed_is_judged(tmp_path: Path) -> None:
+    """Nobody is left to say that it was done: what is seen of the death is no lost injection."""
+
+    async def play(stage: Stage, world: Stand) -> None:
+        async def dies() -> None:
+            stage.deaths.silent("L2")
+
+        started = time.monotonic()
+        await stage.inject(Planted(effect=dies, level="L2"))
+        assert time.monotonic() - started < 2
+
+    judgement = played(tmp_path, play).judgement
+    assert judgement.verdict is Verdict.FAIL, judgement
+    assert judgement.findings[0].kind == "dead"
+
+
+def test_a_loop_that_no_signal_ends_is_stopped_and_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stages, "STEP", 0.1)
+    tasks: list[asyncio.Task[None]] = []
+
+    @contextlib.asynccontextmanager
+    async def looping(self: Victim, **_: object) -> AsyncIterator[SimpleNamespace]:
+        tasks.append(asyncio.create_task(asyncio.sleep(3600)))
+        yield SimpleNamespace(victim=self, task=tasks[-1])
+
+    monkeypatch.setattr(Victim, "looping", looping)
+
+    async def play(stage: Stage, world: Stand) -> None:
+        await stage.inject(Planted(effect=nothing, told=True))
+        async with stage.looping([victim(world, "L2")]):
+            pass
+
+    assert played(tmp_path, play).judgement.findings[0].kind == "missing"
+    assert tasks[0].cancelled()
 
 
 def test_a_deed_is_an_injection_with_its_own_receipt(tmp_path: Path) -> None:
