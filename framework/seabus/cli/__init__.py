@@ -118,13 +118,21 @@ def script() -> NoReturn:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; every foreseeable problem becomes one line, a hint and an exit code."""
+    _open_what_is_closed()
     try:
         code = _main(list(sys.argv[1:] if argv is None else argv))
         # What waits in a buffer is written here, where it can be told that nobody reads it.
         sys.stdout.flush()
     except BrokenPipeError:
         _write_nothing_more()
-        return 128 + signal.SIGPIPE
+        return _ENDED_BY_SIGNAL + signal.SIGPIPE
+    except OSError as error:  # what was to be said cannot be written; that is said where it can be
+        told = of_system(error)
+        with contextlib.suppress(OSError):
+            complain(told, sys.stderr)
+            sys.stderr.flush()
+        _write_nothing_more()
+        return told.exit_code
     return code
 
 
@@ -163,6 +171,19 @@ def _complain(error: SeabusError, *, as_object: bool) -> int:
     if as_object:
         print(json.dumps({"error": as_json(error)}, default=str))
     return error.exit_code
+
+
+def _open_what_is_closed() -> None:
+    """A standard stream that our caller closed (``>&-``) is nobody's, not the next file that is opened."""
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+        if getattr(sys, name) is None:
+            stream = open(number, mode, closefd=False)  # noqa: SIM115 - as long as we live
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)  # libraries look there
 
 
 def _write_nothing_more() -> None:

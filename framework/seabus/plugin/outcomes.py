@@ -27,6 +27,8 @@ _SHOWN: Final = {
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    if shared := evidence.session_of(item):
+        shared.outcome = None  # that of the test before
     return (yield from _skipping(item))
 
 

@@ -173,6 +173,12 @@ def test_a_shared_world_is_for_looking(suite: pytest.Pytester) -> None:
             boots.append(warm_world.world.process.pid)
             assert len(set(boots)) == 1
 
+        def test_judges(warm_world):
+            warm_world.expect(Expectation(name="x", level="L1", witness="trace", kind="sigbus"))
+
+        def test_judges_nothing(warm_world):
+            pass
+
         def test_injects(warm_world):
             inject(warm_world)
 
@@ -181,12 +187,14 @@ def test_a_shared_world_is_for_looking(suite: pytest.Pytester) -> None:
         """
     )
     run = suite.runpytest("--junitxml=junit.xml", "--seabus-artefacts=kept", "--seabus-seed=7")
-    assert run.parseoutcomes() == {"passed": 2, "errors": 1, "failed": 1}
+    assert run.parseoutcomes() == {"passed": 3, "errors": 1, "failed": 2}
     found = load([suite.path / "kept"])
     assert not found.without
     assert {one.name: one.kind for one in found.runs} == {
         "test_looks[0]": Kind.UNJUDGED,
         "test_looks[1]": Kind.UNJUDGED,
+        "test_judges": Kind.FAIL,
+        "test_judges_nothing": Kind.UNJUDGED,
         "test_injects": Kind.ERROR,
         "test_fails": Kind.FAIL,
     }

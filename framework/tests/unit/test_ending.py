@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -50,3 +51,22 @@ def test_a_signal_ends_a_command(number: signal.Signals, behind: bool) -> None:
         command.send_signal(number)
         assert command.wait(10) == 128 + number
         assert command.stderr.read().startswith("seabus: interrupted")
+
+
+@pytest.mark.parametrize("words", ["ps", "ps --json", "decode esr 0x96000410"])
+@pytest.mark.parametrize(
+    ("ending", "code"), [(">&-", 0), (">&- 2>&-", 0), ("<&-", 0), (">/dev/full", 3), (">/dev/full 2>&1", 3)]
+)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_cannot_be_written(words: str, ending: str, code: int, unbuffered: str) -> None:
+    """A closed output is nobody's; a full disk is an error, and never `fail`."""
+    done = subprocess.run(
+        ["sh", "-c", f"exec {sys.executable} -m seabus {words} {ending}"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    if code and "2>" not in ending:
+        assert done.stderr.startswith("seabus: No space left on device")
