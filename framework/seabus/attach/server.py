@@ -11,7 +11,7 @@ from collections.abc import Coroutine, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from seabus.attach import LINE_LIMIT, PROTOCOL, SOCKET, requests
-from seabus.errors import SeabusError, UsageError
+from seabus.errors import MachineError, SeabusError, UsageError, of_system
 from seabus.report.complaint import as_json
 
 if TYPE_CHECKING:
@@ -93,6 +93,13 @@ class _Server:
         except (KeyError, TypeError, ValueError) as error:
             wrong = UsageError(f"a request that makes no sense: {error!r}", hint="the versions may differ")
             _write(writer, {"error": as_json(wrong)})
+        except ConnectionError:
+            raise  # of whoever asked
+        except OSError as error:
+            _write(writer, {"error": as_json(of_system(error))})
+        except Exception as error:  # whoever asked must hear of it; the world goes on
+            told = MachineError(f"internal error, please report it: {error!r}")
+            _write(writer, {"error": as_json(told)})
         await writer.drain()
 
     async def _ask(self, asked: Mapping[str, Any]) -> dict[str, Any]:

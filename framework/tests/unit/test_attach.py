@@ -19,11 +19,12 @@ from typing import Any, cast
 import psutil
 import pytest
 
-from seabus.attach import PROTOCOL, SOCKET, requests
+from seabus.attach import PROTOCOL, SOCKET, client, requests
 from seabus.attach.joinable import Joinable
 from seabus.attach.server import serving
-from seabus.errors import AgentError
+from seabus.errors import AgentError, ChannelError, DeadlineError
 from seabus.interactive.loop import LoopThread
+from seabus.machine.run_folder import Running
 from seabus.observe.events import Event, Recorder
 
 SECONDS = 10.0
@@ -161,6 +162,83 @@ def test_a_lost_injection_is_an_error_of_the_machine(world: World) -> None:
     assert told["error"]["class"] == "MachineError"
     assert told["error"]["message"] == "injection lost: APEI is off"
     assert told["error"]["hint"]
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(28, "No space left on device", "record.cper"), "No space left on device: record.cper"),
+        (RuntimeError("oops"), "internal error, please report it: RuntimeError('oops')"),
+    ],
+    ids=["full", "ours"],
+)
+def test_what_nobody_foresaw_is_told_too(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception, message: str
+) -> None:
+    async def fails(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(world.stage, "inject", fails)
+    with served(world):
+        for _ in range(2):  # the world goes on
+            asking = Asking(world, "inject", address="0x40000000")
+            told = asking.line()
+            asking.close()
+            assert told is not None
+            assert told["error"]["message"] == message
+
+
+def running(folder: Path) -> Running:
+    return Running(
+        name="1-ab",
+        folder=folder,
+        owner_pid=1,
+        emulator_pid=None,
+        purpose="up",
+        started=0.0,
+        artefacts="",
+        until=None,
+    )
+
+
+@pytest.mark.parametrize("do", ["touch", "exec", "watch"])
+def test_a_world_that_stands_still_is_not_awaited_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, do: str
+) -> None:
+    """The kernel still lets in whoever comes."""
+    monkeypatch.setattr(client, "_ANSWER_S", 0.2)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / SOCKET))
+        listener.listen()
+        with pytest.raises(DeadlineError, match="for 1-ab to answer"):
+            list(client.stream(running(tmp_path), do)) if do == "watch" else client.ask(running(tmp_path), do)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        (b"", "1-ab ended before it answered touch"),
+        (b'{"ok": {"outc', "1-ab ended before it answered touch"),
+        (b"what?\n", "1-ab answers what makes no sense: b'what"),
+    ],
+)
+def test_a_world_that_ends_in_the_middle_of_a_word(tmp_path: Path, said: bytes, message: str) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / SOCKET))
+        listener.listen()
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection, connection.makefile("rb") as lines:
+                lines.readline()
+                connection.sendall(said)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(ChannelError) as caught:
+            client.ask(running(tmp_path), "touch")
+        thread.join()
+    assert caught.value.message.startswith(message)
 
 
 def test_a_request_that_makes_no_sense(world: World) -> None:
