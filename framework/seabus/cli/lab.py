@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from rich.table import Table
 
+from seabus import durations
 from seabus.errors import HeldError, HostError, UsageError
 from seabus.images import kvmprobe
 from seabus.images.store import Store
@@ -66,14 +67,19 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser a
     showing.add_argument("--json", action="store_true", help="an object on standard output")
     taking = verb("acquire", "take a host for yourself, and for your own test runs", _acquire)
     taking.add_argument(
-        "--hours", type=_positive, default=_HOURS, help=f"give it back by itself after so long [{_HOURS:g}]"
+        "--hours",
+        type=durations.hours,
+        default=_HOURS,
+        help=f"give it back by itself after so long [{_HOURS:g}]",
     )
     giving = verb("release", "give a host back that you took, or had reserved", _release)
     giving.add_argument("--kick", action="store_true", help="take it away from whoever holds it")
     reserving = verb("reserve", "be the next who gets a host: it is kept from all others", _reserve)
-    reserving.add_argument("--hours", type=_positive, default=1.0, help="for so long from now [1]")
+    reserving.add_argument("--hours", type=durations.hours, default=1.0, help="for so long from now [1]")
     waiting = verb("wait", "wait until you can get a host", _wait)
-    waiting.add_argument("--timeout", type=_positive, default=3600.0, metavar="SECONDS", help="[3600]")
+    waiting.add_argument(
+        "--timeout", type=durations.seconds, default=3600.0, metavar="SECONDS", help="[3600]"
+    )
     checking = verb("check", "connect to a host, load its modules for faults, and examine it", _check)
     checking.add_argument("--json", action="store_true", help="an object on standard output")
     asking = verb("matrix", "ask a host's KVM what a VMM may inject; nothing is broken", _matrix)
@@ -338,13 +344,6 @@ def _emulated_power(arguments: argparse.Namespace) -> int:
 
 
 # Inside
-
-
-def _positive(text: str) -> float:
-    number = float(text)
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return number
 
 
 def _lab(arguments: argparse.Namespace) -> Lab:

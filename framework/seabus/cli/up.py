@@ -16,6 +16,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
+from seabus import durations
 from seabus.attach import client
 from seabus.cli import world_options
 from seabus.errors import HostError, MachineError, SeabusError
@@ -39,7 +40,9 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser a
         description="Clone a world and leave it in the background, to be joined by `seabus watch`, `touch`,"
         " `inject`, `exec`, `qmp` and `console`. It ends by `seabus stop`, or when its time is up.",
     )
-    parser.add_argument("--for", dest="seconds", type=float, default=_HOUR, metavar="SECONDS", help="[3600]")
+    parser.add_argument(
+        "--for", dest="seconds", type=durations.seconds, default=_HOUR, metavar="SECONDS", help="[3600]"
+    )
     parser.add_argument("--json", action="store_true", help="its name and folders as one object")
     parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
     world_options.add(parser)

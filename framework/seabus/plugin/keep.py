@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from seabus import durations
 from seabus.plugin.evidence import FAILED
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def add_options(group: pytest.OptionGroup) -> None:
     )
     group.addoption(
         "--seabus-keep-for",
-        type=float,
+        type=durations.seconds,
         default=3600.0,
         metavar="SECONDS",
         help="after which a kept world ends by itself [3600]",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from _pytest.runner import runtestprotocol
 
+from seabus import durations
 from seabus.errors import HostError, LeaseLostError, MachineError, SeabusError
 from seabus.plugin import evidence, outcomes
 
@@ -41,7 +42,7 @@ def add_options(group: pytest.OptionGroup) -> None:
     )
     group.addoption(
         "--seabus-lab-wait",
-        type=float,
+        type=durations.seconds,
         default=3600.0,
         metavar="SECONDS",
         help="how long a worker waits for a host that others hold [3600]",

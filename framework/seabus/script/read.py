@@ -34,6 +34,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal, get_type_hints
 
+from seabus import durations
 from seabus.arch.addresses import HostPhysical
 from seabus.arch.cper import Severity
 from seabus.attach.requests import FAULTS
@@ -81,6 +82,7 @@ EVENT: Final[Mapping[str, Any]] = {
 }
 #: Keys whose values cannot be less than nothing; and those that cannot be nothing either.
 _NOT_NEGATIVE: Final = ("offset", "value", "settle")
+_SECONDS: Final = ("settle", "within")
 _POSITIVE: Final = ("size", "within", "pages", "page_size", "threads")
 
 
@@ -293,6 +295,8 @@ def _table(file: TomlFile, table: Mapping[str, Any], types: Mapping[str, Any], w
         _typed(file, table, name, types[name], where)
         if (name in _NOT_NEGATIVE and table[name] < 0) or (name in _POSITIVE and table[name] <= 0):
             raise file.wrong((*where, name), f"{table[name]} is too little")
+        if name in _SECONDS and not table[name] <= durations.MOST:  # nan is neither more nor less
+            raise file.wrong((*where, name), f"{table[name]} is no number of seconds to wait for")
 
 
 def _typed(file: TomlFile, table: Mapping[str, Any], name: str, hint: Any, where: Where) -> None:  # noqa: ANN401

@@ -429,9 +429,9 @@ def test_the_power_of_emulated_hosts(desk: Desk, runtime: Path) -> None:
     ("words", "says"),
     [
         (["show", "h11"], "did you mean h1?"),
-        (["acquire", "h1", "--hours", "0"], "not a positive number"),
-        (["acquire", "h1", "--hours", "nan"], "not a positive number"),
-        (["reserve", "h1", "--hours", "-1"], "not a positive number"),
+        (["acquire", "h1", "--hours", "0"], "is not a number of hours"),
+        (["acquire", "h1", "--hours", "nan"], "is not a number of hours"),
+        (["reserve", "h1", "--hours", "-1"], "is not a number of hours"),
         (["wait", "h1", "--timeout", "soon"], "--timeout"),
         (["who", "--lab", "/nowhere/lab.toml"], "/nowhere/lab.toml"),
         (["emulate", "/tmp/x", "--hosts", "0"], "--hosts 0 is out of range"),
