@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from seabus.report.console import Console
 
@@ -40,7 +41,8 @@ def main(arguments: argparse.Namespace) -> int:
         for one in found:
             scenario = one.scenario
             name = one.test.rpartition("/")[2]
-            table.add_row(name, scenario.title, " ".join(scenario.levels), ", ".join(scenario.witnesses))
+            words = (name, scenario.title, " ".join(scenario.levels), ", ".join(scenario.witnesses))
+            table.add_row(*map(Text, words))  # [read] is a parameter, and no colour
         console = Console()
         console.print(table)
         console.print(f"{len(found)} scenarios")

@@ -16,6 +16,7 @@ from seabus.arch.malformed import MalformedRecord
 from seabus.cli import decode_log
 from seabus.cli.record_input import FORMS, read_record
 from seabus.errors import UsageError
+from seabus.machine.console import printable
 from seabus.report.console import Console
 
 _ESR_EPILOG: Final = """\
@@ -150,7 +151,8 @@ def _cper(arguments: argparse.Namespace) -> int:
             where = (row.path, row.source)
             table.add_row("", "", Text(row.path or "record", style="bold"), "", Text(row.source, style="dim"))
         name = Text(row.name, style="" if row.valid else "dim")
-        table.add_row(str(row.offset), row.bits, name, row.text, row.meaning)
+        told = (Text(printable(text)) for text in (row.text, row.meaning))
+        table.add_row(str(row.offset), row.bits, name, *told)
     console.print(table)
     for remark in found:
         console.print(Text(f"remark: {remark}", style="yellow"), soft_wrap=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import code
+import contextlib
 import importlib.util
 import readline
 import rlcompleter
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from seabus import folders
-from seabus.errors import SeabusError, UsageError
+from seabus.errors import SeabusError, UsageError, of_system
 from seabus.interactive import saved_test
 from seabus.interactive.playground import Playground
 from seabus.interactive.scope import BANNER
@@ -90,12 +91,13 @@ def plain(names: dict[str, Any], world: Playground) -> None:
     history = folders.artefacts().parent / _HISTORY
     readline.set_completer(PlainCompleter(names).complete)
     readline.parse_and_bind("tab: complete")
-    if history.exists():
+    with contextlib.suppress(OSError):  # there is none yet
         readline.read_history_file(history)
     try:
         _Plain(names, world).interact(banner=BANNER, exitmsg="")
     finally:
-        readline.write_history_file(history)
+        with contextlib.suppress(OSError):  # no room: then it is forgotten
+            readline.write_history_file(history)
 
 
 class PlainCompleter(rlcompleter.Completer):
@@ -160,6 +162,8 @@ def _save(line: str, typed: Typed, world: Playground) -> None:
         saved_test.save(path, typed, world)
     except SeabusError as error:
         _tell(error)
+    except OSError as error:
+        _tell(of_system(error))
     else:
         print(f"saved; run it by: pytest {path}")
 

@@ -8,7 +8,6 @@ believed before it was looked at, and what is wrong is told in one line that nam
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -297,8 +296,6 @@ def _event(found: object) -> Event:
     level, seconds = _get(found, "level", str), _get(found, "t", float)
     if level not in _LEVELS:
         raise _DamagedError(f"'level' is {level[:40]!r}")
-    if not math.isfinite(seconds):
-        raise _DamagedError("'t' is endless")
     return Event(
         level=level,
         witness=_get(found, "witness", str),

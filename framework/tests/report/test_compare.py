@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from seabus.report.compare import Comparison, compare
+from seabus.report.compare.tell import show
 from seabus.report.loaded import Run, load
 
 Change = Callable[[dict[str, Any]], object]
@@ -36,6 +39,25 @@ def test_other_addresses_threads_and_times_are_no_difference(sample: Callable[[s
     assert sample("consumed").faults[0]["address"] != sample("vhe").faults[0]["address"]
     assert not found.differences
     assert found.made_of == {"L1 mode": ("nvhe", "vhe")}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda told: told["versions"].update(qemu="\ud800"),
+        lambda told: told["events"][0]["fields"].update(address=1, address_space=""),
+        lambda told: [
+            event["fields"].update(nonce=[], fru_id={}, tid=[1], op=[]) for event in told["events"]
+        ],
+    ],
+    ids=["half a character", "no space", "lists"],
+)
+def test_values_that_nobody_writes_do_no_harm(
+    change: Change, changed: Callable[..., Path], sample: Callable[[str], Run]
+) -> None:
+    (run,) = load([changed("consumed", change)]).runs
+    found = compare([run], [sample("consumed")])
+    show(found, console=Console(file=io.TextIOWrapper(io.BytesIO(), "utf-8")))
 
 
 def test_what_was_never_heard_is_found(sample: Callable[[str], Run]) -> None:

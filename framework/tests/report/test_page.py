@@ -21,7 +21,7 @@ from seabus.report.picture import picture
 
 EVIL = (
     "</script></title><script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
-    "{{7*7}}\x1b[31m\x00\u202e&amp;]]>"
+    "{{7*7}}\x1b[31m\x00\u202e\uffff&amp;]]>"
 )
 #: The most that a page of 500 runs may weigh.
 MOST_BYTES = 5_000_000
@@ -155,6 +155,13 @@ def test_findings_that_have_no_room_are_counted(changed: Callable[..., Path]) ->
     assert f"and 13 more: all are in {folder}/result.json" in said
     few = changed("negative", lambda told: told, "few")
     assert "more: all are in" not in html.page(load([few]))
+
+
+def test_a_story_without_end_is_cut(changed: Callable[..., Path]) -> None:
+    folder = changed("negative", lambda told: told["events"].extend([told["events"][0]] * 50_000))
+    page = html.page(load([folder]))
+    assert len(page) < MOST_BYTES
+    assert re.search(rf"and 300\d\d more: all are in {folder}/result.json", page)
 
 
 def test_a_heat_map_has_each_run_below_its_configuration(changed: Callable[..., Path]) -> None:

@@ -129,4 +129,4 @@ def _by_sort(_: _Side, row: Row) -> Hashable | None:
 def _sort(row: Row) -> tuple[Hashable, ...]:
     event = row.event
     assert event is not None
-    return event.level, event.witness, event.kind, row.lane.who, event.fields.get("op")
+    return event.level, event.witness, event.kind, row.lane.who, str(event.fields.get("op"))

@@ -56,7 +56,7 @@ class Roles:
             return self._page(event.level, "physical", number)
         if number is not None and name in _VIRTUAL:
             # What is injected is an address of the level above; it says of which kind.
-            space = str(event.fields.get("address_space", f"{event.level} virtual")).split()
+            space = str(event.fields.get("address_space") or f"{event.level} virtual").split() or ["?"]
             return self._page(space[0], space[-1], number)
         return self.words(found) if isinstance(found, str) else found
 
@@ -70,7 +70,9 @@ class Roles:
     def _name(self, what: str, found: object) -> str:
         """The how manieth of its kind it is, from the first that was met."""
         number = sum(1 for kind, _ in self._names if kind == what) + 1
-        return self._names.setdefault((what, found), f"{what} {number}")
+        # A damaged file may have a list there.
+        value = found if isinstance(found, str | int) else repr(found)
+        return self._names.setdefault((what, value), f"{what} {number}")
 
 
 def _known_pages(steps: Iterable[Mapping[str, Any]]) -> Iterable[tuple[tuple[str, str, int], str]]:

@@ -51,8 +51,9 @@ def _nested(indent: str, tests: Sequence[_Test]) -> Iterator[str]:
             yield from _nested(indent + _STEP, test.within)
         yield from (f"{indent}# {_line(line)}" for line in test.said)
         result = "ok" if test.ok else "not ok"
-        more = f" # {_line(test.more)}" if test.more else ""
-        yield f"{indent}{result} {number} {_line(test.name).replace('#', '_')}{more}".rstrip()
+        # What follows a `#` is a directive: there is one, and it is ours.
+        name, more = (_line(text).replace("#", "_") for text in (test.name, test.more))
+        yield f"{indent}{result} {number} {name}{f' # {more}' if more else ''}".rstrip()
 
 
 def _line(text: str) -> str:

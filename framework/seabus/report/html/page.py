@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from itertools import islice
 from typing import Any, Final
 
 import jinja2
@@ -48,6 +49,9 @@ _MEANINGS: Final = {
     Kind.PASS: "all that was expected, and nothing else",
 }
 _MOST_FINDINGS: Final = 60
+#: Lines of all stories together, for which a page has room; and what each run may have in any case.
+_MOST_EVENTS: Final = 20_000
+_FEWEST_EVENTS: Final = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +59,7 @@ class _Shown:
     """A run as the template shows it.
 
     :param reach: for each level the status of what happened there.
-    :param more_findings: how many there is no room for.
+    :param more_events: how many there is no room for; ``more_findings`` likewise.
     :param drawn: its picture, if it is not packed.
     """
 
@@ -66,6 +70,7 @@ class _Shown:
     column: int
     reach: Sequence[tuple[str, str, str]]
     story: Sequence[str]
+    more_events: int
     findings: Sequence[tuple[str, str, str, str, str]]
     more_findings: int
     consoles: Sequence[tuple[str, int]]
@@ -82,8 +87,10 @@ def page(loaded: Runs, *, title: str = "Seabus report", kib: int = 16, all_conso
     columns = Columns(runs)
     texts = consoles(runs, kib=kib, all_of_them=all_consoles)
     plain = len(runs) <= _PLAIN
+    room = max(_FEWEST_EVENTS, _MOST_EVENTS // max(1, len(runs)))
     shown = [
-        _show(run, number, columns, texts.of.get(number, ()), plain=plain) for number, run in enumerate(runs)
+        _show(run, number, columns, texts.of.get(number, ()), plain=plain, room=room)
+        for number, run in enumerate(runs)
     ]
     pictures = [] if plain else [picture(run) for run in runs]
     css = sheet("ground") + sheet("picture") + _file("page.css")
@@ -117,7 +124,7 @@ def _urgency(run: Run) -> tuple[int, str, str]:
 
 
 def _show(
-    run: Run, number: int, columns: Columns, texts: Sequence[tuple[str, int]], *, plain: bool
+    run: Run, number: int, columns: Columns, texts: Sequence[tuple[str, int]], *, plain: bool, room: int
 ) -> _Shown:
     return _Shown(
         number=number,
@@ -129,7 +136,8 @@ def _show(
             (level, str(status or "nothing"), _said_of(level, status))
             for level, status in scene_of(run).reach().items()
         ],
-        story=list(_story(run)),
+        story=list(islice(_story(run), room)),
+        more_events=max(0, len(run.story.events) - room),
         findings=[_finding(one) for one in run.findings[:_MOST_FINDINGS]],
         more_findings=max(0, len(run.findings) - _MOST_FINDINGS),
         consoles=texts,
