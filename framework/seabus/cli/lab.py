@@ -222,6 +222,8 @@ def _release(arguments: argparse.Namespace) -> int:
             # Whoever takes it away means it: not that the lender has it again.
             leases.release(after.host, after.token)
             after = _record(leases, record.host)
+    if after.owner is not None and after.token == record.token:
+        raise HeldError(f"{arguments.host} is still {_state(after)}", hint="try again; seabus lab who")
     print(f"{arguments.host} is {_state(after)}")
     return 0
 

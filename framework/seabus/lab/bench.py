@@ -213,6 +213,8 @@ class Bench:
         """The host that we have, if it will do, or another one."""
         if self.tenancy is not None and self.tenancy.lost:
             self.leave()
+        elif self.tenancy is not None and not self.tenancy.ssh.alive:
+            self.leave("the connection was lost between two tests")
         fitting = self._fitting(needs)
         if (
             self.tenancy is not None
@@ -248,8 +250,16 @@ class Bench:
         ]
 
     def _has_indeed(self, tenancy: Tenancy, needs: Sequence[str]) -> bool:
-        """Whether a host has what the lab file says of it; what it has not is noted, and said."""
-        untrue = asyncio.run(_untrue(tenancy, needs))
+        """Whether a host has what the lab file says of it; what it has not is noted, and said.
+
+        One that does not say so is left.
+        """
+        try:
+            untrue = asyncio.run(_untrue(tenancy, needs))
+        except SeabusError as error:
+            self._say(f"{tenancy.host.name}: {error}")
+            self.leave(str(error))
+            return False
         self._untrue.setdefault(tenancy.host.name, set()).update(untrue)
         for text in self._untruths([tenancy.host], untrue):
             self._say(text)
@@ -280,7 +290,7 @@ class Bench:
                     if self._has_indeed(self.tenancy, needs):
                         return self.tenancy
                     self.leave()
-                    reasons += self._untruths([host], needs)
+                    reasons += self._untruths([host], needs) or [f"{host.name} did not say what it has"]
                 except HeldError as error:
                     usable += 1
                     reasons.append(str(error))

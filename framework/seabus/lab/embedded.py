@@ -11,6 +11,8 @@ import contextlib
 import errno
 import json
 import math
+import os
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,13 +44,12 @@ class EmbeddedLeases:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._clock = clock or (lambda: time.clock_gettime(time.CLOCK_BOOTTIME))
 
+    @property
+    def name(self) -> str:
+        return f"embedded:{socket.gethostname()}:{os.getuid()}:{self._folder}".replace(" ", "_")
+
     def records(self) -> list[Record]:
-        now = self._clock()
-        found = [self._read(host) for host in self._hosts]
-        # Whoever is gone holds nothing, whatever the file says.
-        return [
-            one.in_force(now, owner_gone=one.owner is not None and self._gone(one.owner)) for one in found
-        ]
+        return [self._now(self._read(host)) for host in self._hosts]
 
     def acquire(self, host: str, *, ttl: float, owner: Owner | None = None) -> int:
         with self._changing(host) as change:
@@ -84,16 +85,21 @@ class EmbeddedLeases:
 
     def release(self, host: str, token: int) -> None:
         with self._changing(host) as change:
-            change.record = change.record.released(token)
+            change.record = self._now(change.record).released(token)
 
     def repaired(self, host: str) -> None:
         with self._changing(host) as change:
-            change.record = change.record.repaired()
+            change.record = self._now(change.record).repaired()
 
     def close(self) -> None:
         """Nothing is open between two calls."""
 
     # Inside
+
+    def _now(self, record: Record) -> Record:
+        """It, as it is by now: whoever is gone holds nothing, whatever the file says."""
+        gone = record.owner is not None and self._gone(record.owner)
+        return record.in_force(self._clock(), owner_gone=gone)
 
     def _gone(self, owner: Owner) -> bool:
         return owner.gone

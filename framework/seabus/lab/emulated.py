@@ -30,6 +30,8 @@ from seabus.world import boot
 from seabus.world.world import EmulatedWorld, Parts, emulated
 
 #: A host that does not come up is one that power cycles cannot mend: nobody needs to wait longer.
+#: Marks a folder that is ours to empty: a lab file may be anybody's.
+_OURS: Final = ".emulated-lab"
 _UP_SECONDS: Final = 240.0
 #: The power switch says when a host is up: one that does not answer then has gone down again.
 _BOOT_SECONDS: Final = 90
@@ -304,8 +306,9 @@ def clear(folder: Path) -> Path:
 
     :raises HostError: there is something else in it.
     """
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "lab.toml").exists():
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / _OURS).exists():
         raise HostError(f"{folder} is neither empty nor a lab of emulators", hint="name another folder")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    (folder / _OURS).touch()
     return folder

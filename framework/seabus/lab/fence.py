@@ -3,7 +3,9 @@
 
 The keeper of the leases may be wrong about who is alive, and two keepers know nothing of each other; the host
 is asked last. Nobody with a smaller token passes, nor anybody else with the same one: each tenancy draws a
-word of its own (:class:`Mark`). What is about to be broken is noted there before it is.
+word of its own (:class:`Mark`). Nor does anybody whose token is of another keeper than that of the fence that
+stands there: of two keepers' numbers neither is the later one. What is about to be broken is noted there
+before it is.
 """
 
 from __future__ import annotations
@@ -21,17 +23,18 @@ FOLDER: Final = "/run/seabus"
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """What a fence shows: the lease's token, and a word that no other tenancy has."""
+    """What a fence shows: the lease's token, who gave it, and a word that no other tenancy has."""
 
     token: int
+    keeper: str = ""
     nonce: str = field(default_factory=lambda: secrets.token_hex(8))
 
 
-# Arguments of all scripts: the folder, the token, the nonce; further ones are theirs.
-# The fence is the highest number among the files fence-TOKEN, each with its nonce: no lock is needed, and
-# none can be left behind.
+# Arguments of all scripts: the folder, the token, the nonce, the keeper; further ones are theirs.
+# The fence is the highest number among the files fence-TOKEN, each with its nonce and keeper: no lock is
+# needed, and none can be left behind.
 _HIGHEST: Final = """
-folder=$1 token=$2 nonce=$3
+folder=$1 token=$2 nonce=$3 keeper=$4 word="$3 $4"
 highest() {
     found=0
     for one in "$folder"/fence-*; do
@@ -42,7 +45,7 @@ highest() {
 }
 must_be_ours() {
     found=$(highest)
-    [ "$found" -eq "$token" ] && [ "$(cat "$folder/fence-$token" 2>/dev/null)" = "$nonce" ] && return
+    [ "$found" -eq "$token" ] && [ "$(cat "$folder/fence-$token" 2>/dev/null)" = "$word" ] && return
     echo "$found"
     exit 3
 }
@@ -60,12 +63,16 @@ _RAISE: Final = f"""
 {_HIGHEST}
 mkdir -p "$folder" && chmod 700 "$folder" || exit 9
 found=$(highest)
+for one in "$folder"/fence-*; do
+    read -r _ theirs 2>/dev/null <"$one" || continue
+    [ "$theirs" = "$keeper" ] || {{ echo "${{one##*-}} $theirs"; exit 4; }}
+done
 [ "$found" -le "$token" ] || {{ echo "$found"; exit 3; }}
-echo "$nonce" >"$folder/new-$nonce" || {{ rm -f "$folder/new-$nonce"; exit 9; }}
+echo "$word" >"$folder/new-$nonce" || {{ rm -f "$folder/new-$nonce"; exit 9; }}
 ln "$folder/new-$nonce" "$folder/fence-$token" 2>/dev/null
 rm -f "$folder/new-$nonce"
 found=$(highest)
-[ "$found" -eq "$token" ] || [ "$(cat "$folder/fence-$token")" != "$nonce" ] || rm -f "$folder/fence-$token"
+[ "$found" -eq "$token" ] || [ "$(cat "$folder/fence-$token")" != "$word" ] || rm -f "$folder/fence-$token"
 must_be_ours
 foreign=
 for one in "$folder"/fence-*; do
@@ -79,12 +86,12 @@ done
 cat "$folder/dirty" 2>/dev/null
 true
 """
-# $4: the boot it must still be; $5: why it is dirty from now on, or nothing.
+# $5: the boot it must still be; $6: why it is dirty from now on, or nothing.
 _CHECK: Final = f"""
 {_HIGHEST}
-[ -z "$4" ] || [ "$(cat /proc/sys/kernel/random/boot_id)" = "$4" ] || exit 5
+[ -z "$5" ] || [ "$(cat /proc/sys/kernel/random/boot_id)" = "$5" ] || exit 5
 must_be_ours
-[ -z "$5" ] || [ -s "$folder/dirty" ] || echo "$5" >"$folder/dirty" || exit 9
+[ -z "$6" ] || [ -s "$folder/dirty" ] || echo "$6" >"$folder/dirty" || exit 9
 """
 _TAKE_DOWN: Final = f"""
 {_HIGHEST}
@@ -98,7 +105,8 @@ async def put_up(name: str, commands: Commands, mark: Mark) -> str:
 
     A fence that somebody left there is dirt: nobody has seen what became of the host.
 
-    :raises LeaseLostError: a later lease has raised it higher, or another one has the same token.
+    :raises LeaseLostError: a later lease has raised it higher, another one has the same token, or another
+        keeper's stands there.
     """
     return (await _ask(name, commands, _RAISE, mark)).text.strip()
 
@@ -124,11 +132,17 @@ async def take_down(name: str, commands: Commands, mark: Mark) -> None:
 
 async def _ask(name: str, commands: Commands, script: str, mark: Mark, *more: str) -> CommandResult:
     result = await commands.run(
-        "sh", "-c", script, "sh", FOLDER, str(mark.token), mark.nonce, *more, within=30
+        "sh", "-c", script, "sh", FOLDER, str(mark.token), mark.nonce, mark.keeper, *more, within=30
     )
     complaint = {"its answer": result.stderr.decode(errors="backslashreplace")}
     if result.exit == 0:
         return result
+    if result.exit == 4:
+        number, _, keeper = result.text.strip().partition(" ")
+        raise LeaseLostError(
+            f"lab host {name} is held under lease {number} of another keeper, {keeper or 'an older Seabus'}",
+            hint=f"nothing was broken; ours is {mark.keeper}: have one only; if nobody uses it, reboot it",
+        )
     if result.exit == 3:
         theirs = int(result.text)
         if theirs > mark.token:
@@ -139,8 +153,7 @@ async def _ask(name: str, commands: Commands, script: str, mark: Mark, *more: st
             knows = "does not know our lease any more"
         raise LeaseLostError(
             f"lab host {name} {knows} (ours is {mark.token})",
-            hint="nothing was broken; run again. If another keeper of leases gave it out, have only one; "
-            "if nobody uses it, reboot it",
+            hint="nothing was broken; run again; if nobody uses it, reboot it",
         )
     if result.exit == 5:
         raise HostError(

@@ -20,7 +20,7 @@ from seabus.lab import fence, health, power
 from seabus.lab.fence import Mark
 from seabus.lab.health import Health
 from seabus.lab.inventory import LabHost
-from seabus.lab.lease import ATTEMPTS, Leases, Record
+from seabus.lab.lease import ATTEMPTS, TO_BE_EXAMINED, Leases, Record
 from seabus.lab.ssh import SshHost
 from seabus.observe import tracing
 from seabus.patience import scale
@@ -133,7 +133,8 @@ async def bring_back(
     known = set(boots)
     try:
         # Whoever waits for a person to switch a clean host on counts one failure each time it is asked for.
-        for _ in range(ATTEMPTS if host.power_cycle or record.dirty else 1):
+        broken = record.dirty not in ("", TO_BE_EXAMINED)
+        for _ in range(ATTEMPTS if host.power_cycle or broken else 1):
             try:
                 known |= await _last_look(host, leases, mark, reached)
                 say(f"{host.name}: power cycle ({record.dirty or 'it does not answer'})")
@@ -193,13 +194,17 @@ async def _examined(host: LabHost, ssh: SshHost, mark: Mark, record: Record) -> 
     dirt = await fence.put_up(host.name, ssh, mark)
     now = await health.examine(host.name, ssh)
     health.must_be_usable(host.name, now)
-    wrong = _wrong(now, record)
+    wrong = what_is_wrong(now, record)
     if dirt:
         wrong.append(f"it is dirty right after its start: {dirt}")
     return wrong, now
 
 
-def _wrong(now: Health, record: Record) -> list[str]:
+def what_is_wrong(now: Health, record: Record) -> list[str]:
+    """With a host that should be as if just started.
+
+    :param record: says how it was before it became dirty, if that is known.
+    """
     wrong = []
     if record.kernel and now.kernel != record.kernel:
         wrong.append(f"its kernel is {now.kernel}, and was {record.kernel}")
@@ -207,9 +212,17 @@ def _wrong(now: Health, record: Record) -> list[str]:
         wrong.append(f"its kernel is tainted ({now.tainted}) right after its start")
     if now.corrupted_kib:
         wrong.append(f"{now.corrupted_kib} KiB of its memory are poisoned right after its start")
+    if armed := [one for one in now.einj.split() if _is_armed(one)]:
+        wrong.append(f"its EINJ is not idle right after its start ({' '.join(armed)})")
     if now.uncorrected:
         wrong.append(f"EDAC has counted {now.uncorrected} uncorrected errors right after its start")
     return wrong
+
+
+def _is_armed(setting: str) -> bool:
+    """Of EINJ: whatever is not 0 after a boot, but for the type, which cannot be put back."""
+    name, _, number = setting.partition("=")
+    return name in ("flags", "notrigger") and number not in ("", "0", "0x0")
 
 
 async def _boot_id(ssh: SshHost) -> str:

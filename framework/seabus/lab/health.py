@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from seabus.channel.interface import Commands
-from seabus.errors import CapabilityError, HostError, MachineError
+from seabus.errors import CapabilityError, HostError
 from seabus.lab.lease import boot_id
 
 # One round trip. Each line is NAME VALUE; what is missing on this kernel prints nothing after its name.
 _SCRIPT: Final = """
+echo seabus
 echo boot_id $(cat /proc/sys/kernel/random/boot_id)
 echo kernel $(uname -r)
 echo machine $(uname -m)
@@ -95,12 +96,19 @@ class Health:
 async def examine(name: str, commands: Commands) -> Health:
     """Ask a host.
 
-    :raises MachineError: it does not answer as a Linux host does.
+    :raises HostError: it does not answer as a Linux host does, or says more than it is asked.
     """
     result = await commands.run("sh", "-c", _SCRIPT, within=60)
+    greeting, told, _ = result.text.partition("seabus\n")
+    if told and greeting:
+        raise HostError(
+            f"a shell of lab host {name} prints something as soon as it is started",
+            hint="~/.bashrc and the like: `case $- in *i*) ;; *) return ;; esac` goes first there",
+            details={"its greeting": greeting[-1000:]},
+        )
     found: dict[str, str] = {}
     has, left = set(), set()
-    for line in result.text.splitlines():
+    for line in result.text.removeprefix("seabus\n").splitlines():
         key, _, value = line.partition(" ")
         if key == "has":
             has.add(value)
@@ -123,8 +131,9 @@ async def examine(name: str, commands: Commands) -> Health:
             left=frozenset(left),
         )
     except (KeyError, ValueError) as error:
-        raise MachineError(
+        raise HostError(
             f"lab host {name} does not answer as a Linux host does",
+            hint="`user` needs a shell there",
             details={"its answer": result.text[-1000:]},
         ) from error
 

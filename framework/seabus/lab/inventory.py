@@ -19,7 +19,6 @@ A host that is not named here can never be poisoned. ``docs/lab.md`` explains ev
 from __future__ import annotations
 
 import base64
-import binascii
 import dataclasses
 import difflib
 import re
@@ -136,11 +135,18 @@ class _Reader:
     def _all_different(self, hosts: Mapping[str, LabHost]) -> None:
         """One host under two names would be leased to two people."""
         seen: dict[tuple[str, int], str] = {}
+        keys: dict[str, str] = {}
         for name, host in hosts.items():
             other = seen.setdefault((host.address.lower().rstrip("."), host.port), name)
             if other != name:
                 raise self._wrong(
                     ("hosts", name, "address"), f"and its port are those of {other}, too: they are one host"
+                )
+            other = keys.setdefault(host.host_key, name)
+            if other != name:
+                raise self._wrong(
+                    ("hosts", name, "host-key"),
+                    f"is that of {other}, too: one host, or copies of one: those need their own",
                 )
 
     def _host(self, name: str, table: object) -> LabHost:
@@ -188,7 +194,10 @@ class _Reader:
             raise self._wrong(where, "is no string")
         if kind.startswith("Path"):
             # Relative to the lab file, so that a lab can be a folder that is moved about.
-            path = self._path.parent / Path(value).expanduser()
+            try:
+                path = self._path.parent / Path(value).expanduser()
+            except RuntimeError:
+                raise self._wrong(where, f"there is no user {value.partition('/')[0]}") from None
             if not path.is_file():
                 raise self._wrong(where, f"there is no file {path}")
             return path
@@ -198,7 +207,7 @@ class _Reader:
         kind, _, rest = text.strip().partition(" ")
         try:
             blob = base64.b64decode(rest.split()[0], validate=True)
-        except (IndexError, binascii.Error):
+        except (IndexError, ValueError):  # nor are all characters ASCII
             blob = b""
         # RFC 4253, 6.6: the key begins with the name of its kind.
         if not blob.startswith(len(kind).to_bytes(4) + kind.encode()):

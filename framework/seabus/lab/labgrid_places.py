@@ -83,6 +83,10 @@ class LabgridLeases:
             self.close()
             raise
 
+    @property
+    def name(self) -> str:
+        return f"labgrid:{self._address}".replace(" ", "_")
+
     def records(self) -> list[Record]:
         async def work() -> list[Record]:
             return [await self._tidied(await self._client.look(host)) for host in self._hosts]

@@ -11,6 +11,7 @@ which only a person ends.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import getpass
 import os
@@ -39,6 +40,8 @@ class Owner:
         pids come round again. No clock that anybody sets comes into it.
     :param job: the CI job, or empty.
     :param boot: of the computer, a random number of each boot; empty: not known.
+    :param machine: of the computer, as its installation calls itself (machine-id(5)): two may have one name.
+    :param pids: whose numbers its pid is one of (pid_namespaces(7)): a container has numbers of its own.
     """
 
     user: str
@@ -47,6 +50,8 @@ class Owner:
     started: float
     job: str = ""
     boot: str = ""
+    machine: str = ""
+    pids: str = ""
 
     @classmethod
     def me(cls) -> Self:
@@ -63,6 +68,8 @@ class Owner:
             started=started(os.getpid()) or 0.0,
             job=job,
             boot=boot_id(),
+            machine=machine_id(),
+            pids=pid_namespace(),
         )
 
     @classmethod
@@ -76,11 +83,16 @@ class Owner:
 
     @property
     def gone(self) -> bool:
-        """Whether the process is known to have ended; of another computer's nothing is known."""
+        """Whether the process is known to have ended; of another computer's nothing is known.
+
+        One computer is not told from another by its name, nor one process from another by its number alone.
+        """
         if self.computer != socket.gethostname() or self.pid == 0:
             return False
         if self.boot and self.boot != boot_id():
-            return True
+            return self.machine != "" and self.machine == machine_id()
+        if self.pids and self.pids != pid_namespace():
+            return False
         return started(self.pid) != self.started
 
     def __str__(self) -> str:
@@ -229,7 +241,8 @@ class Record:
         :raises LeaseLostError: it is not ours.
         """
         self.must_be(token, now)
-        return dataclasses.replace(self, dirty="", failures=self.failures if self.quarantined else 0)
+        failures = self.failures if self.quarantined else 0
+        return dataclasses.replace(self, dirty="", kernel="", tainted=0, failures=failures)
 
     def failed(self, token: int, now: float, why: str) -> Record:
         """It, after one more attempt to bring it back in vain; the third puts it in quarantine.
@@ -290,6 +303,20 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
+def machine_id() -> str:
+    """Of this computer's installation (machine-id(5)); empty where there is none, as in many containers."""
+    with contextlib.suppress(OSError):
+        return Path("/etc/machine-id").read_text().strip()
+    return ""
+
+
+def pid_namespace() -> str:
+    """The numbers that our pid is one of, as the kernel calls them (pid_namespaces(7)); empty: not known."""
+    with contextlib.suppress(OSError):
+        return str(Path("/proc/self/ns/pid").readlink())
+    return ""
+
+
 def started(pid: int) -> float | None:
     """When a process began, in clock ticks since boot; None: it has ended, waited for or not."""
     try:
@@ -303,6 +330,10 @@ def started(pid: int) -> float | None:
 
 class Leases(Protocol):
     """Who keeps the records of a lab's hosts. All of these may be called from any thread."""
+
+    @property
+    def name(self) -> str:
+        """What tells this keeper from others, without blanks: tokens of two mean nothing to each other."""
 
     def records(self) -> list[Record]:
         """One for each host of the lab, in the lab file's order."""

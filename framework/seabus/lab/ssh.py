@@ -22,9 +22,9 @@ from typing import Final, TypeVar
 import paramiko
 
 from seabus.channel.interface import CommandResult
-from seabus.errors import ChannelError, DiskError, MachineError
+from seabus.errors import ChannelError, DeadlineError, DiskError, HostError, MachineError
 from seabus.lab.inventory import LabHost
-from seabus.lab.ssh_login import CONNECT, log_in
+from seabus.lab.ssh_login import CONNECT, STEPS, log_in
 from seabus.lab.ssh_watch import Watch
 from seabus.patience import ANSWER, deadline, scale
 
@@ -59,8 +59,18 @@ class SshHost:
 
         :raises HostError: it cannot be reached, has another key, or does not let us in.
         """
-        async with deadline(CONNECT + 5, f"lab host {host.name}"):
-            return cls(host, await asyncio.to_thread(log_in, host))
+        working = asyncio.get_running_loop().run_in_executor(None, log_in, host)
+        try:
+            async with deadline(STEPS * CONNECT + 5, f"lab host {host.name} to let us in"):
+                return cls(host, await asyncio.shield(working))
+        except DeadlineError as error:
+            working.add_done_callback(_hang_up)
+            raise HostError(
+                error.message, hint="it answers, and is slow: its resolver, or its PAM?"
+            ) from None
+        except asyncio.CancelledError:
+            working.add_done_callback(_hang_up)
+            raise
 
     @property
     def alive(self) -> bool:
@@ -235,6 +245,12 @@ class SshHost:
             return await asyncio.wrap_future(future)
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise ChannelError(f"the connection to {self.host.name} broke: {error!r}") from error
+
+
+def _hang_up(late: asyncio.Future[paramiko.SSHClient]) -> None:
+    """Nobody waits for this connection any more."""
+    if not late.cancelled() and late.exception() is None:
+        late.result().close()
 
 
 def _drain(receive: Callable[[int], bytes]) -> bytes:

@@ -9,12 +9,14 @@ from typing import Final
 
 import paramiko
 
-from seabus.errors import HostError, MachineError, SeabusError
+from seabus.errors import HostError, MachineError, SeabusError, UsageError
 from seabus.lab.inventory import LabHost
 from seabus.patience import scale
 
 #: Seconds for each step of it.
 CONNECT: Final = 20.0
+#: To be connected, to be greeted, to be let in.
+STEPS: Final = 3
 #: What the network says of a host that is off, or about to come up.
 _SILENT: Final = frozenset({errno.ECONNREFUSED, errno.ECONNRESET, errno.EHOSTUNREACH, errno.ETIMEDOUT})
 #: What nobody should be talked down to (RFC 9142; `ssh -Q cipher` minus OpenSSH's own defaults). A host that
@@ -36,6 +38,7 @@ def log_in(host: LabHost) -> paramiko.SSHClient:
 
     :raises HostError: it cannot be reached, has another key, or does not let us in.
     """
+    identity = _identity(host) if host.identity else None
     client = paramiko.SSHClient()
     client.set_missing_host_key_policy(paramiko.RejectPolicy())
     known = host.address if host.port == paramiko.config.SSH_PORT else f"[{host.address}]:{host.port}"
@@ -48,7 +51,7 @@ def log_in(host: LabHost) -> paramiko.SSHClient:
             host.address,
             port=host.port,
             username=host.user,
-            key_filename=str(host.identity) if host.identity else None,
+            pkey=identity,
             allow_agent=host.identity is None,
             look_for_keys=host.identity is None,
             timeout=CONNECT * scale(),
@@ -81,10 +84,25 @@ def log_in(host: LabHost) -> paramiko.SSHClient:
                 hint="somebody else answers there, or it was installed anew: correct `host-key`",
             ) from error
         raise HostError(f"{where} does not speak SSH as it should: {error}") from error
+    except UnicodeError as error:
+        client.close()
+        raise HostError(f"{where}: that is no host name: {error}", hint="correct `address`") from None
     except (OSError, EOFError) as error:
         client.close()
         raise HostError(f"{where} cannot be reached: {error}", hint="is it up, and its sshd?") from error
     return client
+
+
+def _identity(host: LabHost) -> paramiko.PKey:
+    """The key by which we are let in; what is wrong with it is nothing of the host's."""
+    assert host.identity is not None
+    try:
+        return paramiko.PKey.from_path(host.identity)
+    except Exception as error:  # it says what is wrong with a key in many ways
+        raise UsageError(
+            f"{host.identity} cannot be used as the identity for lab host {host.name}: {error!r}",
+            hint="`identity` is the file of a private key, without a passphrase",
+        ) from error
 
 
 def is_silence(error: SeabusError) -> bool:

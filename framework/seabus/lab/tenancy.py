@@ -21,7 +21,7 @@ from seabus.lab import fence, hand_back, health
 from seabus.lab.fence import Mark
 from seabus.lab.health import Health
 from seabus.lab.inventory import Lab, LabHost
-from seabus.lab.lease import TO_BE_EXAMINED, Leases
+from seabus.lab.lease import TO_BE_EXAMINED, Leases, Record
 from seabus.lab.ssh import SshHost
 from seabus.lab.ssh_login import is_silence
 from seabus.machine.config import WorldConfig
@@ -43,7 +43,7 @@ class Tenancy:
     def __init__(self, host: LabHost, leases: Leases, token: int, say: Say) -> None:
         self.host = host
         self.token = token
-        self.mark = Mark(token=token)
+        self.mark = Mark(token=token, keeper=leases.name)
         self.ssh: SshHost
         self.health: Health
         self.agent_argv: tuple[str, ...] = ()
@@ -58,6 +58,7 @@ class Tenancy:
         self._leases = leases
         self._say = say
         self._soiled = False
+        self._latent = False
         self._images: GuestImages
         self._files: dict[tuple[Path, Path], VmmFiles] = {}
         self._lost: LeaseLostError | None = None
@@ -105,6 +106,8 @@ class Tenancy:
         why = f"given {kind} under lease {self.token}"
         if pfn is not None:
             self.pfns.add(pfn)
+        # What firmware was told to break may show only when somebody meets it.
+        self._latent |= kind == "einj"
         try:
             self._soil(why)
             await fence.must_hold(self.host.name, self.ssh, self.mark, boot_id=self.health.boot_id, dirty=why)
@@ -149,6 +152,8 @@ class Tenancy:
             if self._soiled:
                 self._leases.check(self.host.name, self.token)
                 left = [why] if why else await self._what_is_left()
+                if not left and self._latent:
+                    left = ["what EINJ has broken may not have been met yet"]
                 if left:
                     self._say(f"{self.host.name}: not clean: {'; '.join(left)}")
                     await self._reach_again()
@@ -178,7 +183,7 @@ class Tenancy:
             self._say(f"{name}: {error}")
             await self._bring_back()
         else:
-            if dirty := await self._dirt(record.dirty if broken else ""):
+            if dirty := await self._dirt(record):
                 self._leases.soil(name, self.token, dirty, kernel="", tainted=0)
                 self._say(f"{name}: not clean: {dirty}")
                 await self._bring_back()
@@ -189,8 +194,10 @@ class Tenancy:
             huge_pages=await hand_back.remember_huge_pages(self.ssh, self.health.huge_pages),
         )
 
-    async def _dirt(self, recorded: str) -> str:
+    async def _dirt(self, record: Record) -> str:
         """Put the fence up on a host that answers; why it must be rebooted, or empty."""
+        to_be_examined = record.dirty == TO_BE_EXAMINED
+        recorded = "" if to_be_examined else record.dirty
         try:
             health.must_be_usable(self.host.name, self.health)
         except CapabilityError:
@@ -198,9 +205,13 @@ class Tenancy:
                 raise  # else it may be for what was done to it
         # Before its power is touched: whoever has it by another keeper of leases keeps it.
         known = await fence.put_up(self.host.name, self.ssh, self.mark)
-        if not (recorded or known) and self.health.corrupted_kib:
-            return f"{self.health.corrupted_kib} KiB of its memory are poisoned"
-        return recorded or known
+        if recorded or known:
+            return recorded or known
+        if to_be_examined:
+            return "; ".join(hand_back.what_is_wrong(self.health, record))
+        return (
+            f"{self.health.corrupted_kib} KiB of its memory are poisoned" if self.health.corrupted_kib else ""
+        )
 
     async def _bring_back(self) -> None:
         self.ssh, self.health = await hand_back.bring_back(

@@ -118,7 +118,7 @@ def _may_move(item: pytest.Item, reports: list[pytest.TestReport]) -> bool:
     """Whether a test failed before anything was broken, perhaps by its host's fault, the first time."""
     session, error = evidence.session_of(item), item.stash.get(outcomes.ERROR, None)
     return (
-        any(report.failed and report.when == "call" for report in reports)
+        any(report.failed and report.when in ("setup", "call") for report in reports)
         and session is not None
         and not session.stage.broke
         and isinstance(error, MachineError | HostError)

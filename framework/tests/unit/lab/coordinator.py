@@ -3,15 +3,20 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, Final
 from unittest import mock
 
 from seabus.lab.lease import Owner
+
+#: As it saves one, in YAML, of which JSON is a part.
+_PLACE: Final[dict[str, Any]] = {"aliases": [], "comment": "", "tags": {}, "matches": []}
 
 
 class Coordinator:
@@ -22,9 +27,10 @@ class Coordinator:
             probe.bind(("127.0.0.1", 0))
             self.address = f"127.0.0.1:{probe.getsockname()[1]}"
         self._folder = folder
+        # Made by its client they would be forgotten by a kill in the first 15 s.
+        (folder / "places.yaml").write_text(json.dumps(dict.fromkeys(places, _PLACE)))
         self.process = self.start()
-        for place in places:
-            self.client("-p", place, "create")
+        self.client("places")
 
     def start(self) -> subprocess.Popen[bytes]:
         program = Path(sys.executable).with_name("labgrid-coordinator")

@@ -31,11 +31,13 @@ class FolderHost:
 
     :param silent: it does not answer.
     :param swallows_power: power cycles change nothing.
+    :param greeting: what its shells print at their start.
     """
 
     root: Path
     silent: bool = False
     swallows_power: bool = False
+    greeting: str = ""
     ran: list[str] = field(default_factory=list)
     cycles: int = 0
 
@@ -127,6 +129,7 @@ class FolderSsh:
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
         output, errors = await process.communicate()
+        output = f"{self.there.greeting}\n".encode() * bool(self.there.greeting) + output
         return CommandResult(argv=argv, exit=process.returncode, signal=None, stdout=output, stderr=errors)
 
     async def close(self) -> None:

@@ -90,7 +90,7 @@ def desk(
         head
         + f'[hosts.h1]\naddress = "h1.lab"\nport = 2222\nhost-key = "{HOST_KEY}"\n'
         + 'faults = ["einj", "madvise"]\nconsole = ["conserver", "h1"]\n'
-        + f'[hosts.h2]\naddress = "h2.lab"\nhost-key = "{HOST_KEY}"\n'
+        + f'[hosts.h2]\naddress = "h2.lab"\nhost-key = "{new_key_pair().public}"\n'
     )
     monkeypatch.setenv("SEABUS_LAB", str(file))
     monkeypatch.setenv("SEABUS_LABS", str(tmp_path / "labs"))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from seabus.errors import DiskError, HostError
 from seabus.lab.embedded import EmbeddedLeases
 from seabus.lab.inventory import Lab
-from tests.unit.lab.keepers import HOSTS, TTL
+from seabus.lab.lease import Owner
+from tests.unit.lab.coordinator import owner_of
+from tests.unit.lab.keepers import HOSTS, TTL, known
 
 
 def test_what_a_reboot_of_this_computer_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,6 +40,26 @@ def test_no_room_for_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         leases.soil("h1", token, "given einj", kernel="", tainted=0)
     monkeypatch.undo()
     leases.check("h1", token)
+
+
+def test_a_person_gives_back_what_a_run_of_theirs_had_when_it_was_killed(tmp_path: Path) -> None:
+    leases = EmbeddedLeases(Lab(path=Path("x"), name="t", hosts=HOSTS), folder=tmp_path)
+    leases.acquire("h1", ttl=TTL, owner=Owner.person())
+    with subprocess.Popen(["sleep", "100"]) as run:
+        leases.acquire("h1", ttl=TTL, owner=owner_of(run))
+        run.kill()
+    held = known(leases, "h1")
+    assert held.owner == Owner.person()
+    leases.release("h1", held.token)
+    assert known(leases, "h1").owner is None
+
+
+def test_keepers_are_told_apart(tmp_path: Path) -> None:
+    """Their tokens mean nothing to each other: those of two users, two labs."""
+    lab = Lab(path=Path("x"), name="t", hosts=HOSTS)
+    one, same, other = (EmbeddedLeases(lab, folder=tmp_path / name) for name in ("a", "a", "b"))
+    assert one.name == same.name != other.name
+    assert " " not in one.name
 
 
 def test_a_damaged_record_is_told(tmp_path: Path) -> None:

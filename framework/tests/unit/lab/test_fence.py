@@ -22,6 +22,13 @@ class Desk:
         self.host = FolderHost(root)
         self.ssh = FolderSsh(HOST, self.host)
 
+    @classmethod
+    def of(cls, host: FolderHost) -> Desk:
+        """Another connection to it."""
+        desk = cls.__new__(cls)
+        desk.host, desk.ssh = host, FolderSsh(HOST, host)
+        return desk
+
     def put_up(self, mark: Mark) -> str:
         return asyncio.run(fence.put_up("h1", self.ssh, mark))  # type: ignore[arg-type]
 
@@ -70,6 +77,21 @@ def test_a_later_lease_wins_and_an_earlier_one_does_not_get_past_it(desk: Desk) 
             act(early)
     desk.must_hold(late)
     assert desk.host.here == {"fence-10", "dirty"}
+
+
+def test_of_two_keepers_neither_has_the_later_number(desk: Desk) -> None:
+    """Whoever holds it goes on, whatever the number of who comes; a reboot takes the fence away."""
+    mine, theirs = Mark(token=7, keeper="embedded:a"), Mark(token=9, keeper="labgrid:b")
+    desk.put_up(mine)
+    desk.host.start(4711, "/var/tmp/seabus/seabus-agent-0123")
+    with pytest.raises(LeaseLostError, match="held under lease 7 of another keeper, embedded:a"):
+        desk.put_up(theirs)
+    desk.must_hold(mine)
+    assert not (desk.host.root / "killed").exists()
+    assert desk.put_up(Mark(token=8, keeper="embedded:a")) == "lease 7 of it was never given back"
+    desk.host.boots()
+    again = Desk.of(desk.host)
+    assert again.put_up(theirs) == ""
 
 
 def test_a_fence_that_went_is_not_ours_any_more(desk: Desk) -> None:

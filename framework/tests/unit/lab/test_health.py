@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from seabus.errors import MachineError
+from seabus.errors import HostError
 from seabus.lab import hand_back, health
 from seabus.lab.health import Health
 from seabus.lab.inventory import LabHost
 from seabus.lab.lease import Record
+from seabus.lab.ssh_login import is_silence
 from tests.unit.lab.folder_host import FolderHost, FolderSsh
 
 HOST = LabHost(name="h1", address="a", host_key="k")
@@ -73,13 +74,19 @@ def test_what_makes_a_host_another_one(fields: dict[str, Any], words: list[str])
         ({}, {"tainted": 128}, ["its kernel is tainted (128) right after its start"]),
         ({}, {"tainted": 16}, ["its kernel is tainted (16) right after its start"]),
         ({}, {"corrupted_kib": 4}, ["4 KiB of its memory are poisoned right after its start"]),
+        ({}, {"einj": "error_type=0x10 flags=0x0 notrigger=0x0"}, []),
+        (
+            {},
+            {"einj": "error_type=0x10 notrigger=0x1"},
+            ["its EINJ is not idle right after its start (notrigger=0x1)"],
+        ),
         ({}, {"uncorrected": 1}, ["EDAC has counted 1 uncorrected errors right after its start"]),
     ],
 )
 def test_what_is_wrong_after_a_reboot(
     record: dict[str, Any], fields: dict[str, Any], words: list[str]
 ) -> None:
-    assert hand_back._wrong(dataclasses.replace(GOOD, **fields), Record(host="h1", **record)) == words
+    assert hand_back.what_is_wrong(dataclasses.replace(GOOD, **fields), Record(host="h1", **record)) == words
 
 
 def examine(there: FolderHost) -> Health:
@@ -130,5 +137,15 @@ def test_leftovers_and_einj_are_seen(tmp_path: Path) -> None:
 def test_not_a_linux_host(tmp_path: Path) -> None:
     there = FolderHost(tmp_path)
     (tmp_path / "proc/sys/kernel/tainted").write_text("what?\n")
-    with pytest.raises(MachineError, match="does not answer as a Linux host does"):
+    with pytest.raises(HostError, match="does not answer as a Linux host does") as caught:
         examine(there)
+    assert not is_silence(caught.value)  # it is up: its power is none of our business
+
+
+def test_a_shell_that_greets(tmp_path: Path) -> None:
+    """What it says would be taken for an answer, to whatever is asked."""
+    there = FolderHost(tmp_path, greeting="welcome to altra-1")
+    with pytest.raises(HostError, match="prints something as soon as it is started") as caught:
+        examine(there)
+    assert "welcome" in caught.value.details["its greeting"]
+    assert not is_silence(caught.value)

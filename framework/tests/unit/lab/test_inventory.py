@@ -12,6 +12,7 @@ from seabus.errors import UsageError
 from seabus.lab import inventory
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBWAcqazhEYt/SzKtOT6OV4/wiuJqC5jMFcO/OBku/9W"
+ANOTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHAizip4mQ+0tW0rb9/OTTk3DGhyp/ip5Nm3eE/AzXEG"
 GOOD = f"""\
 [lab]
 name = "rack-7"
@@ -25,7 +26,7 @@ power-cycle = ["pdu", "cycle", "7"]
 [hosts.altra-2]
 address = "altra-2.lab.example"
 port = 2222
-host-key = "{KEY}"
+host-key = "{ANOTHER}"
 """
 
 
@@ -72,13 +73,16 @@ def test_an_identity_is_found_beside_the_lab_file(tmp_path: Path) -> None:
         ("[hosts.altra-2]", "[host.altra-2]", 10, "did you mean `hosts`"),
         ('address = "altra-2.lab.example"\n', "", 10, "needs `address`"),
         ("[hosts.altra-2]", '[hosts."-x y"]', 10, "no name for a host"),
-        (f'"{KEY}"', '"ssh-ed25519 AAAA"', 13, "no public key"),
-        (f'"{KEY}"', f'"ssh-rsa {KEY.split()[1]}"', 13, "no public key"),
-        (f'"{KEY}"', f'"ssh-ed25519 {key("ssh-ed25519", b"short")}"', 13, "a damaged ssh-ed25519 key"),
-        (f'"{KEY}"', f'"ssh-ed25519 {key("ssh-ed25519")}"', 13, "a damaged ssh-ed25519 key"),
-        (f'"{KEY}"', f'"ssh-rsa {key("ssh-rsa", b"", b"")}"', 13, "a damaged ssh-rsa key"),
-        (f'"{KEY}"', f'"ecdsa-sha2-nistp256 {key("ecdsa-sha2-nistp256")}"', 13, "a damaged ecdsa-"),
-        (f'"{KEY}"', f'"ssh-mldsa {key("ssh-mldsa", b"x" * 32)}"', 13, "not supported, ssh-mldsa"),
+        (f'"{ANOTHER}"', '"ssh-ed25519 AAAA"', 13, "no public key"),
+        (f'"{ANOTHER}"', '"ssh-ed25519 AAAA…"', 13, "no public key"),
+        (f'"{ANOTHER}"', f'"{KEY}"', 13, "is that of altra-1, too"),
+        ("port = 2222", 'identity = "~nobody-at-all/id"', 12, "there is no user ~nobody-at-all"),
+        (f'"{ANOTHER}"', f'"ssh-rsa {KEY.split()[1]}"', 13, "no public key"),
+        (f'"{ANOTHER}"', f'"ssh-ed25519 {key("ssh-ed25519", b"short")}"', 13, "a damaged ssh-ed25519 key"),
+        (f'"{ANOTHER}"', f'"ssh-ed25519 {key("ssh-ed25519")}"', 13, "a damaged ssh-ed25519 key"),
+        (f'"{ANOTHER}"', f'"ssh-rsa {key("ssh-rsa", b"", b"")}"', 13, "a damaged ssh-rsa key"),
+        (f'"{ANOTHER}"', f'"ecdsa-sha2-nistp256 {key("ecdsa-sha2-nistp256")}"', 13, "a damaged ecdsa-"),
+        (f'"{ANOTHER}"', f'"ssh-mldsa {key("ssh-mldsa", b"x" * 32)}"', 13, "not supported, ssh-mldsa"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_line(
@@ -86,7 +90,7 @@ def test_what_is_wrong_is_told_with_its_line(
 ) -> None:
     assert old in GOOD
     with pytest.raises(UsageError) as caught:
-        load(tmp_path, GOOD.replace(old, new, 1) if old != f'"{KEY}"' else GOOD.replace(old, new))
+        load(tmp_path, GOOD.replace(old, new, 1))
     assert f"lab.toml:{line}: " in str(caught.value)
     assert words in str(caught.value)
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from seabus.errors import HeldError, LeaseLostError, QuarantinedError
+from seabus.lab import lease
 from seabus.lab.lease import ATTEMPTS, TO_BE_EXAMINED, Owner, Record, started
 
 TTL = 10.0
@@ -118,6 +119,14 @@ TestLeases = Leases.TestCase
 TestLeases.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
 
 
+def test_a_clean_host_is_not_held_against_what_it_was() -> None:
+    """Its next kernel is its administrator's business."""
+    taken = Record(host="h").acquired(PEOPLE[0], 0, TTL)
+    soiled = taken.soiled(taken.token, 1, "given einj", kernel="7.3", tainted=4)
+    clean = soiled.cleaned(taken.token, 2)
+    assert (clean.dirty, clean.kernel, clean.tainted) == ("", "", 0)
+
+
 def test_a_dead_holder_holds_nothing() -> None:
     record = Record(host="h").acquired(PEOPLE[0], 0, TTL)
     with pytest.raises(HeldError, match="held by a@lab, process 100"):
@@ -163,9 +172,24 @@ def test_a_clock_that_is_set_ends_no_lease(monkeypatch: pytest.MonkeyPatch) -> N
     assert not me.gone
 
 
-def test_a_process_of_another_boot_is_gone() -> None:
+def test_a_process_of_another_boot_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "machine_id", lambda: "this one")
     assert dataclasses.replace(Owner.me(), boot="another").gone
     assert not dataclasses.replace(Owner.me(), boot="").gone  # not known
+
+
+@pytest.mark.parametrize("machine", ["that one", ""])
+def test_of_a_computer_with_the_same_name_nothing_is_known(
+    monkeypatch: pytest.MonkeyPatch, machine: str
+) -> None:
+    """Half of the world's computers are called `ubuntu`, and containers as they like."""
+    monkeypatch.setattr(lease, "machine_id", lambda: machine)
+    theirs = dataclasses.replace(Owner.me(), boot="another", machine="another" if machine else "")
+    assert not theirs.gone
+
+
+def test_of_a_container_with_numbers_of_its_own_nothing_is_known() -> None:
+    assert not dataclasses.replace(Owner.me(), pid=2**22 + 1, pids="pid:[1]").gone
 
 
 def test_a_process_that_ended_is_gone_before_anybody_has_waited_for_it() -> None:

@@ -17,7 +17,7 @@ from typing import cast
 import paramiko
 import pytest
 
-from seabus.errors import ChannelError, DeadlineError, HostError, SeabusError
+from seabus.errors import ChannelError, DeadlineError, HostError, SeabusError, UsageError
 from seabus.lab import ssh, ssh_watch
 from seabus.lab.inventory import LabHost
 from seabus.lab.keys import new_key_pair
@@ -156,6 +156,37 @@ def test_the_same_host_with_good_ones_is_talked_to(tmp_path: Path) -> None:
     with talker(ciphers=("aes128-ctr",)) as (host, talks), pytest.raises(HostError, match="not let us in"):
         asyncio.run(SshHost.connect(dataclasses.replace(host, identity=tmp_path / "id")))
     assert talks.names == ["root"]
+
+
+def test_a_host_that_is_slow_to_let_us_in_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its power is none of our business; and a connection that comes late is closed."""
+    monkeypatch.setattr(ssh, "CONNECT", -5 / 3 + 0.05)
+    late = FakeTransport()
+
+    def slow(_: LabHost) -> FakeClient:
+        time.sleep(0.5)
+        return FakeClient(late)
+
+    monkeypatch.setattr(ssh, "log_in", slow)
+    with pytest.raises(HostError, match="lab host h1 to let us in") as caught:
+        asyncio.run(SshHost.connect(HOST))
+    assert not is_silence(caught.value)
+    assert late.over.wait(5)
+
+
+@pytest.mark.parametrize("text", ["", "no key", "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n", "\udcff"])
+def test_a_key_that_is_none_is_nothing_of_the_hosts(tmp_path: Path, text: str) -> None:
+    (tmp_path / "id").write_text(text, errors="surrogateescape")
+    host = dataclasses.replace(HOST, address="127.0.0.1", host_key=new_key_pair().public)
+    with pytest.raises(UsageError, match=f"{tmp_path / 'id'} cannot be used as the identity"):
+        asyncio.run(SshHost.connect(dataclasses.replace(host, identity=tmp_path / "id")))
+
+
+@pytest.mark.parametrize("address", ["altra-1..lab", "x" * 64 + ".lab"])
+def test_an_address_that_is_none(address: str) -> None:
+    host = dataclasses.replace(HOST, address=address, host_key=new_key_pair().public)
+    with pytest.raises(HostError, match="that is no host name"):
+        asyncio.run(SshHost.connect(host))
 
 
 def test_who_gives_up_waiting_for_the_end_leaves_nothing() -> None:

@@ -24,7 +24,7 @@ from seabus.machine.config import WorldConfig
 from tests.unit.lab.folder_host import FolderHost, FolderSsh, silence
 
 _T = TypeVar("_T")
-HOST = LabHost(name="h1", address="a", host_key="k", faults=("hard-offline",), power_cycle=("pdu",))
+HOST = LabHost(name="h1", address="a", host_key="k", faults=("hard-offline", "einj"), power_cycle=("pdu",))
 
 
 def run(work: Coroutine[Any, Any, _T]) -> _T:
@@ -123,7 +123,7 @@ def test_a_host_that_lacks_something_is_left_clean(desk: Desk, monkeypatch: pyte
 
 def test_two_fresh_keepers_with_equal_tokens(desk: Desk, other: Desk) -> None:
     held = desk.begin()
-    with pytest.raises(LeaseLostError, match="another lease with the same number"):
+    with pytest.raises(LeaseLostError, match="held under lease 1 of another keeper"):
         other.begin()
     assert desk.there.cycles == 0
     run(held.permit("hard-offline"))
@@ -139,7 +139,7 @@ def test_a_stale_keeper_does_not_reboot_a_host_in_use(desk: Desk, other: Desk) -
     for _ in range(5):
         desk.leases.release("h1", desk.leases.acquire("h1", ttl=60))
     held = desk.begin()
-    with pytest.raises(LeaseLostError, match="knows a later lease, 6"):
+    with pytest.raises(LeaseLostError, match="held under lease 6 of another keeper"):
         other.begin()
     assert desk.there.cycles == 0
     assert other.leases.records()[0].failures == 0
@@ -147,16 +147,53 @@ def test_a_stale_keeper_does_not_reboot_a_host_in_use(desk: Desk, other: Desk) -
     run(held.give_back())
 
 
-def test_dirt_that_the_keeper_lost_is_found_on_the_host(desk: Desk, other: Desk) -> None:
+def test_another_keeper_does_not_end_a_lease_in_force(desk: Desk, other: Desk) -> None:
+    """Its number is larger: that of another count, which says nothing."""
+    for _ in range(5):
+        other.leases.release("h1", other.leases.acquire("h1", ttl=60))
+    held = desk.begin()
+    desk.there.start(4711, "/var/tmp/seabus/seabus-agent-0123")
+    with pytest.raises(LeaseLostError, match="held under lease 1 of another keeper"):
+        other.begin()
+    assert (desk.there.cycles, (desk.there.root / "killed").exists()) == (0, False)
+    run(held.permit("hard-offline"))
+    run(held.give_back())
+
+
+def test_dirt_that_the_keeper_lost_is_found_on_the_host(desk: Desk, tmp_path: Path) -> None:
     held = desk.begin()
     run(held.permit("hard-offline"))
     die(held)
-    other.leases.release("h1", other.leases.acquire("h1", ttl=60))  # so that its numbers are higher
-    after = other.begin()
+    (tmp_path / "leases/h1.json").unlink()
+    desk.leases.release("h1", desk.leases.acquire("h1", ttl=60))  # so that its numbers are higher
+    after = desk.begin()
     assert desk.there.cycles == 1
-    assert any("given hard-offline under lease 1" in text for text in other.said)
+    assert any("given hard-offline under lease 1" in text for text in desk.said)
     run(after.give_back())
-    assert (other.dirty, desk.there.here) == ("", set())
+    assert (desk.dirty, desk.there.here) == ("", set())
+
+
+def test_what_einj_broke_may_be_met_by_the_next_one(desk: Desk) -> None:
+    """Nothing shows of an error that nobody has met: only a reboot is sure to end it."""
+    held = desk.begin()
+    run(held.permit("einj"))
+    run(held.give_back())
+    assert (desk.there.cycles, desk.dirty) == (1, "")
+    assert any("may not have been met yet" in text for text in desk.said)
+
+
+def test_who_repaired_a_host_may_be_wrong(desk: Desk) -> None:
+    """It is examined as one that has just been started is."""
+    token = desk.leases.acquire("h1", ttl=60)
+    for _ in range(3):
+        desk.leases.fail("h1", token, "tainted")
+    desk.leases.release("h1", token)
+    desk.leases.repaired("h1")
+    desk.there.put("proc/sys/kernel/tainted", "16")
+    held = desk.begin()
+    assert (desk.there.cycles, desk.dirty) == (1, "")
+    assert any("its kernel is tainted (16)" in text for text in desk.said)
+    run(held.give_back())
 
 
 def test_a_fence_that_was_left_is_dirt(desk: Desk) -> None:
@@ -198,7 +235,7 @@ def test_who_lost_the_host_to_another_keeper_undoes_and_reboots_nothing(desk: De
     held = desk.begin()
     run(held.permit("hard-offline"))
     folder = desk.there.root / "run/seabus"
-    (folder / "fence-9").write_text("theirs\n")
+    (folder / "fence-9").write_text(f"theirs {desk.leases.name}\n")
     desk.there.ran.clear()
     with pytest.raises(LeaseLostError, match="knows a later lease, 9"):
         run(held.give_back(why))
@@ -210,7 +247,7 @@ def test_who_lost_the_host_to_another_keeper_undoes_and_reboots_nothing(desk: De
 
 def test_a_lost_connection_is_no_reason_to_reboot_somebody_elses_host(desk: Desk) -> None:
     held = desk.begin()
-    (desk.there.root / "run/seabus/fence-9").write_text("theirs\n")
+    (desk.there.root / "run/seabus/fence-9").write_text(f"theirs {desk.leases.name}\n")
     run(held.ssh.close())
     with pytest.raises(LeaseLostError, match="knows a later lease, 9"):
         run(held.give_back("the connection was lost"))
