@@ -259,9 +259,14 @@ def _rows_below(runs: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         if run is None:
             yield f"`{row.name}`: {_NEVER}"
         elif run["broken"]:
-            yield f"`{row.name}`: {len(run['broken'])} of {run['n']} broken: {'; '.join(run['broken'])}"
+            yield f"`{row.name}`: {len(run['broken'])} of {run['n']} broken: {'; '.join(map(_short, run['broken']))}"
         elif run["n"] < row.count:
             yield f"`{row.name}`: {run['n']} of {row.count} trials were run, 0 broken"
+
+
+def _short(why: str) -> str:
+    """Of what was broken, a line."""
+    return " ".join(why.split())[:200].replace("|", "\\|")
 
 
 def _row(row: Row, run: Mapping[str, Any] | None) -> str:

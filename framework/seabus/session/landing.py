@@ -65,14 +65,17 @@ async def _settled(stage: Stage, fault: Fault, start: int) -> None:
     """Until it comes, does not come, or nobody is left to bring it: then the consoles are read."""
     waiting = asyncio.ensure_future(_landed(stage, fault, start))
     ending = asyncio.ensure_future(stage.world.process.ended())
-    await asyncio.wait({waiting, ending}, return_when=asyncio.FIRST_COMPLETED)
-    if ending.done() and not await stage.deaths.mourn():
-        waiting.cancel()
-        raise stage.world.process.ended_error()
-    ending.cancel()
-    waiting.cancel()
-    with contextlib.suppress(asyncio.CancelledError, DeadlineError):
-        await waiting
+    try:
+        await asyncio.wait({waiting, ending}, return_when=asyncio.FIRST_COMPLETED)
+        if ending.done() and not await stage.deaths.mourn():
+            raise stage.world.process.ended_error()
+        if waiting.done():
+            with contextlib.suppress(DeadlineError):
+                waiting.result()
+    finally:  # also if we are interrupted: nobody else waits for them
+        for one in (waiting, ending):
+            one.cancel()
+        await asyncio.gather(waiting, ending, return_exceptions=True)
 
 
 async def _landed(stage: Stage, fault: Fault, start: int) -> None:
