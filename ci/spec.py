@@ -259,7 +259,8 @@ def _rows_below(runs: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         if run is None:
             yield f"`{row.name}`: {_NEVER}"
         elif run["broken"]:
-            yield f"`{row.name}`: {len(run['broken'])} of {run['n']} broken: {'; '.join(map(_short, run['broken']))}"
+            whys = "; ".join(map(_short, run["broken"]))
+            yield f"`{row.name}`: {len(run['broken'])} of {run['n']} broken: {whys}"
         elif run["n"] < row.count:
             yield f"`{row.name}`: {run['n']} of {row.count} trials were run, 0 broken"
 
