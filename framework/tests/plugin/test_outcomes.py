@@ -174,6 +174,8 @@ def test_a_shared_world_is_for_looking(suite: pytest.Pytester) -> None:
             assert len(set(boots)) == 1
 
         def test_judges(warm_world):
+            from seabus.judge.expectation import Expectation
+
             warm_world.expect(Expectation(name="x", level="L1", witness="trace", kind="sigbus"))
 
         def test_judges_nothing(warm_world):

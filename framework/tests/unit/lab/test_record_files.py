@@ -227,6 +227,10 @@ class Files(RuleBasedStateMachine):
         given = self.believers[host, token]
         if self.alive(given) and record.lent_by == given.owner:
             return
+        if self.alive(given) and record.owner == given.owner and record.token != token:
+            # It had been lent, and its borrower is dead: theirs by another token, which they had to name.
+            self.believers[host, record.token] = self.believers.pop((host, token))
+            return
         del self.believers[host, token]
         if given.owner.pid == 0 or record.owner is None:
             return
