@@ -37,10 +37,6 @@ class Expectation:
     link: str = ""
     optional: bool = False
 
-    def speaks_of(self, event: Event) -> bool:
-        """Whether the event is of the sort expected, whatever its values."""
-        return (event.level, event.witness, event.kind) == (self.level, self.witness, self.kind)
-
     def differences(self, event: Event) -> dict[str, tuple[Any, Any]]:
         """The fields that are not as they must be: name to (expected, observed)."""
         wrong = {}
