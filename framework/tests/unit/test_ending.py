@@ -34,16 +34,12 @@ cli.script()
 def test_a_signal_ends_a_command(number: signal.Signals, behind: bool) -> None:
     """Also behind a script, whose shell has SIGINT ignored for what it starts with ``&``."""
 
-    def ignore() -> None:
-        if behind:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-
+    ignoring = "trap '' INT; " if behind else ""
     with subprocess.Popen(
-        [sys.executable, "-c", _COMMAND],
+        ["sh", "-c", f'{ignoring}exec "$@"', "sh", sys.executable, "-c", _COMMAND],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=ignore,
     ) as command:
         assert command.stdout is not None
         assert command.stderr is not None
