@@ -24,7 +24,6 @@ _FOLDER: Final = "SEABUS_UNDERTAKER_FOLDER"
 #: The folder goes by another name first, so that nobody takes it for a living one. It is named in the
 #: environment: arguments are what is searched for. Twice, since who was just being started has no name yet.
 _SCRIPT: Final = f"""
-flock 3 || exit
 grave="${{{_FOLDER}%/*}}/.${{{_FOLDER}##*/}}"
 [ -e "${_FOLDER}" ] || [ -e "$grave" ] || exit 0
 [ -e "$grave" ] || mv "${_FOLDER}" "$grave"
@@ -48,7 +47,8 @@ class Undertaker:
     """
 
     def __init__(self, lock: Path, folder: Path) -> None:
-        if shutil.which("flock") is None:
+        program = shutil.which("flock")
+        if program is None:
             raise CapabilityError(
                 "there is no flock, which clears up after a killed run",
                 hint="sudo apt-get install util-linux",
@@ -56,8 +56,10 @@ class Undertaker:
         self._graves = (folder, folder.with_name(f".{folder.name}"))
         files = [*[os.devnull] * 3, lock]
         self._pid = os.posix_spawn(
-            "/bin/sh",
-            ["sh", "-c", _SCRIPT],
+            program,
+            # By its descriptor: the folder may be renamed before flock has come to open a path in it. And one
+            # process alone waits: when that is reaped, nobody is left who might still get the lock.
+            ["flock", "/proc/self/fd/3", "sh", "-c", _SCRIPT],
             {**os.environ, _FOLDER: str(folder)},
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, number, file, os.O_RDWR, 0) for number, file in enumerate(files)
@@ -78,5 +80,5 @@ class Undertaker:
         if any(grave.exists() for grave in self._graves):
             return
         with contextlib.suppress(ProcessLookupError, ChildProcessError):
-            os.killpg(self._pid, signal.SIGKILL)  # and flock, which must not get the lock after all
+            os.killpg(self._pid, signal.SIGKILL)
             os.waitpid(self._pid, 0)

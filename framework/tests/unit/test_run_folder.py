@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 from seabus import folders
 from seabus.errors import HostError
 from seabus.machine import run_folder
+from seabus.undertaker import Undertaker
 
 OWNER = """
 import subprocess, sys
@@ -160,3 +162,17 @@ def test_a_path_that_is_too_long_for_sockets(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(HostError, match="no folder for sockets") as caught:
         folders.running()
     assert "XDG_RUNTIME_DIR" in caught.value.hint
+
+
+def test_whoever_was_dismissed_never_gets_the_lock(tmp_path: Path) -> None:
+    """Not even for a moment: somebody else would take the lock for held."""
+    for _ in range(20):
+        lock = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        undertaker = Undertaker(tmp_path / "lock", tmp_path / "folder")
+        time.sleep(0.03)  # it waits by now
+        undertaker.dismiss()
+        os.close(lock)
+        lock = os.open(tmp_path / "lock", os.O_RDWR)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(lock)
