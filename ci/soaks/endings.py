@@ -65,8 +65,8 @@ async def _kill(process: asyncio.subprocess.Process) -> None:
     await process.wait()
 
 
-async def _kill_a_worker(trial: Trial, stage: Scene, pytest: asyncio.subprocess.Process) -> None:
-    """One of the processes that xdist has started."""
+async def _kill_a_worker(trial: Trial, stage: Scene, pytest: asyncio.subprocess.Process) -> int:
+    """One of the processes that xdist has started; its pid."""
     workers = []
     for one in stage.processes():
         with contextlib.suppress(psutil.Error):  # it has ended meanwhile
@@ -74,7 +74,9 @@ async def _kill_a_worker(trial: Trial, stage: Scene, pytest: asyncio.subprocess.
                 workers.append(one)
     if pytest.returncode is not None or not workers:
         raise NothingDoneError
-    trial.dice.choice(workers).kill()
+    chosen = trial.dice.choice(workers)
+    chosen.kill()
+    return int(chosen.pid)
 
 
 async def _begin(stage: Scene, whose: str) -> asyncio.subprocess.Process:
@@ -231,7 +233,7 @@ async def _worker_dies(trial: Trial) -> str:
     with scene(trial.folder, more={_DIARY: str(trial.folder / "diary")}) as stage:
         process = await stage.start(*PYTEST, "-n", "2", "-rA", str(suite))
         await _for(process, trial.dice.uniform(1.5, 6.0))
-        await _kill_a_worker(trial, stage, process)
+        killed = await _kill_a_worker(trial, stage, process)
         code = await ended(process)
         told: dict[str, set[str]] = {"PASSED": set(), "FAILED": set(), "ERROR": set()}
         for line in stage.said().splitlines():
@@ -240,16 +242,15 @@ async def _worker_dies(trial: Trial) -> str:
         bad = told["FAILED"] | told["ERROR"]
         if len(bad | told["PASSED"]) != _TESTS or code != (1 if bad else 0):
             return f"{len(told['PASSED'])} passed, {bad} did not, exit status {code}: {stage.said()[-1500:]}"
-        if bad - (interrupted := _begun_and_not_ended(trial.folder / "diary")):
+        if bad - (interrupted := _last_begun_by(killed, trial.folder / "diary")):
             return f"{bad} did not pass, and {interrupted} was what the worker was in"
         return await stage.left()
 
 
-def _begun_and_not_ended(diary: Path) -> set[str]:
-    """The test that wrote down its beginning and never its end; a worker tells nothing when it is killed."""
+def _last_begun_by(worker: int, diary: Path) -> set[str]:
+    """The test that a worker was in, or had just ended and not told of; it tells nothing when it is killed."""
     words = [line.split(" ", 1) for line in diary.read_text().splitlines()]
-    ended_ones = {test for word, test in words if word == "end"}
-    return {test for word, test in words if word == "begin"} - ended_ones
+    return set([test for pid, test in words if pid == str(worker)][-1:])
 
 
 _TESTS: Final = 10
@@ -259,16 +260,11 @@ _TEN: Final = f"""
 import os
 import pytest
 
-def note(word, number):
-    with open(os.environ["{_DIARY}"], "a") as diary:
-        diary.write(f"{{word}} test_one[{{number}}]\\n")
-
 @pytest.fixture
 def written(request):
     number = request.getfixturevalue("number")
-    note("begin", number)
-    yield
-    note("end", number)
+    with open(os.environ["{_DIARY}"], "a") as diary:
+        diary.write(f"{{os.getpid()}} test_one[{{number}}]\\n")
 
 @pytest.mark.parametrize("number", range(10))
 def test_one(written, world, number):
