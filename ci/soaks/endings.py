@@ -248,7 +248,7 @@ async def _worker_dies(trial: Trial) -> str:
 
 
 def _last_begun_by(worker: int, diary: Path) -> set[str]:
-    """The test that a worker was in, or had just ended and not told of; it tells nothing when it is killed."""
+    """The test that a worker was in, or had just ended and not told of: it is killed, and tells nothing."""
     words = [line.split(" ", 1) for line in diary.read_text().splitlines()]
     return set([test for pid, test in words if pid == str(worker)][-1:])
 
