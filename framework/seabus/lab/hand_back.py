@@ -20,7 +20,7 @@ from seabus.lab import fence, health, power
 from seabus.lab.fence import Mark
 from seabus.lab.health import Health
 from seabus.lab.inventory import LabHost
-from seabus.lab.lease import ATTEMPTS, TO_BE_EXAMINED, Leases, Record
+from seabus.lab.lease import ATTEMPTS, Leases, Record
 from seabus.lab.ssh import SshHost
 from seabus.observe import tracing
 from seabus.patience import scale
@@ -133,8 +133,7 @@ async def bring_back(
     known = set(boots)
     try:
         # Whoever waits for a person to switch a clean host on counts one failure each time it is asked for.
-        broken = record.dirty not in ("", TO_BE_EXAMINED)
-        for _ in range(ATTEMPTS if host.power_cycle or broken else 1):
+        for _ in range(ATTEMPTS if host.power_cycle or record.broken else 1):
             try:
                 known |= await _last_look(host, leases, mark, reached)
                 say(f"{host.name}: power cycle ({record.dirty or 'it does not answer'})")

@@ -132,6 +132,11 @@ class Record:
     lent_by: Owner | None = None
     lent_until: float = 0.0
 
+    @property
+    def broken(self) -> bool:
+        """Whether worse is known of it than that it is to be examined."""
+        return self.dirty not in ("", TO_BE_EXAMINED)
+
     def held(self, now: float, *, owner_gone: bool = False) -> bool:
         """Whether somebody has it."""
         return self.owner is not None and now < self.expires and not owner_gone
@@ -231,7 +236,7 @@ class Record:
         :raises LeaseLostError: it is not ours.
         """
         self.must_be(token, now)
-        if self.dirty not in ("", TO_BE_EXAMINED):
+        if self.broken:
             return self
         return dataclasses.replace(self, dirty=why, kernel=kernel, tainted=tainted)
 

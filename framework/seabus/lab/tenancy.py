@@ -21,7 +21,7 @@ from seabus.lab import fence, hand_back, health
 from seabus.lab.fence import Mark
 from seabus.lab.health import Health
 from seabus.lab.inventory import Lab, LabHost
-from seabus.lab.lease import TO_BE_EXAMINED, Leases, Record
+from seabus.lab.lease import Leases, Record
 from seabus.lab.ssh import SshHost
 from seabus.lab.ssh_login import is_silence
 from seabus.machine.config import WorldConfig
@@ -173,12 +173,11 @@ class Tenancy:
         """Connect; a host that was left dirty, or does not answer, is rebooted first."""
         name = self.host.name
         record = self._leases.check(name, self.token)
-        broken = record.dirty not in ("", TO_BE_EXAMINED)
         try:
             self.ssh = await SshHost.connect(self.host)
             self.health = await health.examine(name, self.ssh)
         except SeabusError as error:
-            if not (broken or is_silence(error)):
+            if not (record.broken or is_silence(error)):
                 raise  # it is up, and somebody else, or not for us
             self._say(f"{name}: {error}")
             await self._bring_back()
@@ -196,8 +195,7 @@ class Tenancy:
 
     async def _dirt(self, record: Record) -> str:
         """Put the fence up on a host that answers; why it must be rebooted, or empty."""
-        to_be_examined = record.dirty == TO_BE_EXAMINED
-        recorded = "" if to_be_examined else record.dirty
+        recorded = record.dirty if record.broken else ""
         try:
             health.must_be_usable(self.host.name, self.health)
         except CapabilityError:
@@ -207,7 +205,7 @@ class Tenancy:
         known = await fence.put_up(self.host.name, self.ssh, self.mark)
         if recorded or known:
             return recorded or known
-        if to_be_examined:
+        if record.dirty:  # to be examined
             return "; ".join(hand_back.what_is_wrong(self.health, record))
         return (
             f"{self.health.corrupted_kib} KiB of its memory are poisoned" if self.health.corrupted_kib else ""
