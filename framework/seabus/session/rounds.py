@@ -42,7 +42,8 @@ async def _is_the_same(stage: Stage, level: Level) -> None:
     asking = asyncio.ensure_future(identity.check(stage.agent(level), stage.world.notes[level.lower()]))
     if not await stage.while_vmm_lives(asking):
         return
-    if level == "L2" and isinstance(asking.exception(), DeadlineError) and stage.deaths.stays(level):
+    late = isinstance(asking.exception(), DeadlineError)
+    if level == "L2" and late and await stage.deaths.has_died(level):
         return
     await asking
 

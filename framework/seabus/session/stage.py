@@ -320,7 +320,7 @@ class Stage:
                 await standstill.blame(self.world, late)
                 raise late
             if not await self.deaths.mourn():
-                self.deaths.silent(level)
+                await self.deaths.silent(level)
             return None
         touched = await touching
         self.note_touch(victim, touched, op)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -11,15 +12,7 @@ from seabus.errors import ChannelError, MachineError
 from seabus.judge.verdict import Verdict
 from seabus.observe.events import Level
 from seabus.session.stage import Stage
-from tests.unit.stand import (
-    END,
-    FAILED,
-    PANIC,
-    Planted,
-    Stand,
-    dead,
-    played,
-)
+from tests.unit.stand import END, FAILED, PANIC, Planted, Stand, dead, played, victim
 
 
 @pytest.mark.parametrize(
@@ -164,3 +157,54 @@ def test_a_guest_that_stays_where_it_panicked(tmp_path: Path, monkeypatch: pytes
     outcome = played(tmp_path, play)
     assert outcome.judgement.verdict is Verdict.FAIL
     assert [finding.subject for finding in dead(outcome)] == ["guest"]
+
+
+@pytest.mark.parametrize("when", ["touched", "asked"])
+@pytest.mark.parametrize(
+    ("last", "exit"), [([PANIC, END], None), ([PANIC], 0), ([], None)], ids=["stays", "restarts", "hangs"]
+)
+def test_a_guest_that_dies_slowly_is_heard_out(
+    tmp_path: Path,
+    last: list[str],
+    exit: int | None,  # noqa: A002 - the agent's word
+    when: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a busy machine its console still writes when its agent has long been silent."""
+    monkeypatch.setenv("SEABUS_PATIENCE", "0.1")
+    monkeypatch.setattr("seabus.world.standstill.of", no_standstill)
+
+    async def play(stage: Stage, world: Stand) -> None:
+        async def dies() -> None:
+            for number in range(40):  # its agent is given 1.5 s, and its console as much after that
+                world.console("L2", f"[   12.{number:06}] x{number} : 0\r\n")
+                await asyncio.sleep(0.05)
+            for text in last:
+                world.console("L2", text)
+                await asyncio.sleep(0.05)
+            if exit is not None:
+                world.machine("L1").vmm = {"alive": False, "exit": exit}
+
+        async def breaks() -> None:
+            world.machine("L1").traces(FAILED)
+            world.machine("L2").silent = True
+            dying.append(asyncio.ensure_future(dies()))
+
+        dying: list[asyncio.Future[None]] = []
+        await stage.inject(Planted(effect=breaks, told=True))
+        if when == "touched":
+            assert await stage.perform(victim(world, "L2")) is None
+
+    if when == "asked" and not last:
+        with pytest.raises(MachineError, match="to answer hello"):
+            played(tmp_path, play)
+        return
+    outcome = played(tmp_path, play)
+    assert outcome.judgement.verdict is Verdict.FAIL
+    panicked = "the guest panicked: Kernel panic - not syncing: Fatal hardware error"
+    fell_silent = "the guest fell silent; see its console"
+    assert [finding.text for finding in dead(outcome)] == [panicked if last else fell_silent]
+
+
+async def no_standstill(_: object) -> None:
+    pass
