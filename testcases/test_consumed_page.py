@@ -46,7 +46,7 @@ def consume(world: Session, victim: SessionVictim, op: str, *, at: int = 0, offs
     world.expect(
         host.announces(fault),
         host.loses_page(page, vmm_pid=world.vmm_pid),
-        host.stops_vcpu(esr=esr, l2_cpus=world.config.l2_cpus),
+        host.stops_vcpu(page, esr=esr, l2_cpus=world.config.l2_cpus),
         guest.takes_abort(page, victim.victim, esr=esr),
         guest.signals_victim(page, victim.victim),
     )

@@ -22,6 +22,7 @@ from seabus.arch.cper import (
     CxlRasCapability,
     Section,
     Severity,
+    cxl_agent_address,
 )
 from seabus.catalogue import scenario
 from seabus.chains import guest, host
@@ -31,7 +32,7 @@ from seabus.session.session import Session
 pytestmark = pytest.mark.emulated
 
 #: UEFI 2.11 table N.52: a CXL 2.0 device.
-DEVICE = 1
+DEVICE = 2
 
 
 def section(name: str, address: HostPhysical) -> Section:
@@ -48,7 +49,7 @@ def section(name: str, address: HostPhysical) -> Section:
         case _:
             return CxlProtocolSection(
                 agent_type=DEVICE,
-                agent_address=0,
+                agent_address=cxl_agent_address(0, 0, 9, 0),
                 serial_number=1,
                 error_log=CxlRasCapability(uncorrectable_status=1).encode(),
             )

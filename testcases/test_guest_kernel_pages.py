@@ -67,11 +67,11 @@ def test_text(world: Session) -> None:
     world.victim()
     record = lose(world, page)
     world.command("cat", "/proc/version")
-    first, abort = host.stops_vcpu(esr=IN_KERNEL, from_el=1)
-    second, _ = host.stops_vcpu(esr=0, again="-again")
+    first, abort = host.stops_vcpu(page, esr=IN_KERNEL, from_el=1)
+    second, _ = host.stops_vcpu(page, esr=0, again="-again")
     world.expect(
         host.reports(record),
-        host.tells_vmm(vmm_pid=world.vmm_pid),
+        host.tells_vmm(vmm_pid=world.vmm_pid, address=page.vmm_virtual),
         host.takes_page(page.host_physical.pfn),
         first,
         abort,
@@ -94,7 +94,7 @@ echo >/run/ready; read go </run/go; exec dd bs=1 count=1 <&3 of=/dev/null
 @scenario(
     title="An object of the guest kernel's heap is lost: who reads it is killed by an oops",
     fault="memory record, recoverable, at a page of the guest kernel's slab",
-    expects=(*LOST, guest.ABORT_TAKEN, guest_kernel.OOPS, guest.READS),
+    expects=(*LOST, guest.ABORT_TAKEN, guest_kernel.OOPS, guest_kernel.COMMAND_DIES, guest.READS),
     sources=(*SOURCES, "Linux fs/seq_file.c seq_read_iter(): a buffer of a page"),
 )
 def test_slab(world: Session) -> None:
@@ -103,15 +103,15 @@ def test_slab(world: Session) -> None:
     page, reader = world.run(reading(world))
     record = lose(world, page)
     world.guest.run("sh", "-c", GO)
-    world.until("L2", "trouble", what="call trace")
+    world.command_ended(reader, program="dd")
     victim.touch("read")
     world.expect(
         host.reports(record),
-        host.tells_vmm(vmm_pid=world.vmm_pid),
+        host.tells_vmm(vmm_pid=world.vmm_pid, address=page.vmm_virtual),
         host.takes_page(page.host_physical.pfn),
-        host.stops_vcpu(esr=IN_KERNEL, from_el=1),
+        host.stops_vcpu(page, esr=IN_KERNEL, from_el=1),
         guest_kernel.aborts(esr=IN_KERNEL, tid=reader),
-        guest_kernel.oopses(),
+        guest_kernel.oopses_for_command("dd"),
         guest.reads_intact(victim.victim),
     )
 
@@ -132,9 +132,9 @@ def test_slab_of_a_guest_that_stops(world: Session) -> None:
     victim.touch("read")
     world.expect(
         host.reports(record),
-        host.tells_vmm(vmm_pid=world.vmm_pid),
+        host.tells_vmm(vmm_pid=world.vmm_pid, address=page.vmm_virtual),
         host.takes_page(page.host_physical.pfn),
-        host.stops_vcpu(esr=IN_KERNEL, from_el=1),
+        host.stops_vcpu(page, esr=IN_KERNEL, from_el=1),
         guest.ABORT_TAKEN(after=(host.VCPU_STOPPED,), esr=IN_KERNEL, far=0, tid=reader, optional=True),
         guest_kernel.panics(),
     )
@@ -153,7 +153,7 @@ async def reading(world: Session) -> tuple[VmmPage, int]:
 
 
 @scenario(
-    title="A page table of a process is lost: what hardware calls an abort on a walk kills the process",
+    title="A page table of a process is lost: the walk is the process's abort, and its SIGBUS has no address",
     fault="memory record, recoverable, at the level 3 table that maps 2 MiB of a process of the guest",
     expects=(
         *LOST,
@@ -183,9 +183,9 @@ def test_page_table(world: Session) -> None:
     victim.touch("read", offset=-int(victim.address) % BLOCK)
     world.expect(
         host.reports(record),
-        host.tells_vmm(vmm_pid=world.vmm_pid),
+        host.tells_vmm(vmm_pid=world.vmm_pid, address=page.vmm_virtual),
         host.takes_page(page.host_physical.pfn),
-        host.stops_vcpu(esr=IN_PROCESS),
+        host.stops_vcpu(page, esr=IN_PROCESS),
         guest.ABORT_TAKEN(after=(host.VCPU_STOPPED,), esr=IN_PROCESS, far=0, tid=victim.tid),
         guest.RECORD(
             after=(guest.ABORT_TAKEN,),

@@ -64,7 +64,7 @@ def test_poisoned_and_consumed(world: Session, injector: Injector) -> None:
     esr = qemu_sea_esr(from_el0=True)
     world.expect(
         host.loses_page(victim.page, vmm_pid=world.vmm_pid),
-        host.stops_vcpu(esr=esr),
+        host.stops_vcpu(victim.page, esr=esr),
         guest.takes_abort(victim.page, victim.victim, esr=esr),
         guest.signals_victim(victim.page, victim.victim),
     )

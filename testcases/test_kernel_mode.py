@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 
 from seabus.arch.esr import qemu_sea_esr
-from seabus.arch.sigbus import BusCode
 from seabus.catalogue import scenario
 from seabus.chains import guest, guest_kernel, host, vmm
 from seabus.faults.record import MemoryRecord
@@ -63,7 +62,7 @@ def consumed(world: Session, record: MemoryRecord, victim: SessionVictim, tid: i
     return [
         host.reports(record),
         *host.loses_page(victim.page, vmm_pid=world.vmm_pid),
-        *host.stops_vcpu(esr=ESR, from_el=1),
+        *host.stops_vcpu(victim.page, esr=ESR, from_el=1),
         guest_kernel.aborts(esr=ESR, tid=tid),
     ]
 
@@ -164,9 +163,7 @@ def test_the_next_error_ends_the_vmm(world: Session) -> None:
         guest_kernel.oopses_for(first.victim, op="sys-vm-read"),
         host.reports(another, again="-again"),
         host.loses_page(page, vmm_pid=world.vmm_pid, again="-again"),
-        host.VCPU_STOPPED(
-            again="-again", code=int(BusCode.BUS_MCEERR_AR), comm="CPU 0/KVM", result=host.DELIVERED
-        ),
+        host.signals_vcpu(page, again="-again"),
         vmm.gives_up(),
     )
 
@@ -194,7 +191,7 @@ def test_known_poison_is_efault(world: Session, call: str) -> None:
     world.expect(
         host.reports(record),
         host.loses_page(victim.page, vmm_pid=world.vmm_pid),
-        host.stops_vcpu(esr=esr),
+        host.stops_vcpu(victim.page, esr=esr),
         guest.takes_abort(victim.page, victim.victim, esr=esr),
         guest.signals_victim(victim.page, victim.victim),
         guest_kernel.refuses(victim.victim, op=CALLS[call]["op"]),

@@ -95,7 +95,7 @@ def test_lost(world: Session, name: str) -> None:
     world.expect(
         host.announces(fault),
         host.loses_page(victim.page, vmm_pid=world.vmm_pid),
-        host.stops_vcpu(esr=ESR),
+        host.stops_vcpu(victim.page, esr=ESR),
         guest.takes_abort(victim.page, victim.victim, esr=ESR),
         guest.signals_victim(victim.page, victim.victim, page_type=of.page_type),
         guest.frame_is_lost(victim.page),
@@ -123,7 +123,7 @@ def test_thp(world: Session, at: int) -> None:
     world.expect(
         host.announces(fault),
         host.loses_page(page, vmm_pid=world.vmm_pid),
-        host.stops_vcpu(esr=ESR),
+        host.stops_vcpu(page, esr=ESR),
         guest.takes_abort(page, victim.victim, esr=ESR),
         guest.signals_victim(page, victim.victim, page_type="dirty LRU page"),
         guest.reads_intact(victim.victim),
@@ -152,7 +152,7 @@ def test_hugetlb(world: Session, kind: str, at: int) -> None:
     world.expect(
         host.announces(fault),
         host.loses_page(page, vmm_pid=world.vmm_pid),
-        host.stops_vcpu(esr=ESR),
+        host.stops_vcpu(page, esr=ESR),
         guest.takes_abort(page, victim.victim, esr=ESR),
         guest.signals_victim(page, victim.victim, page_type="huge page", lsb=21),
         guest.meets_poison(beside, victim.victim, lsb=21),
@@ -179,7 +179,7 @@ def test_clean_file(world: Session, kind: str, op: str) -> None:
     world.expect(
         host.announces(fault),
         host.loses_page(before, vmm_pid=world.vmm_pid),
-        host.stops_vcpu(esr=ESR),
+        host.stops_vcpu(before, esr=ESR),
         guest.takes_abort(before, victim.victim, esr=ESR),
         guest.gives_up_page(before, page_type="clean LRU page"),
         guest.reads_intact(victim.victim, op=op),
@@ -203,7 +203,7 @@ def test_dirty_file(world: Session) -> None:
     world.expect(
         host.announces(fault),
         host.loses_page(victim.page, vmm_pid=world.vmm_pid),
-        host.stops_vcpu(esr=ESR),
+        host.stops_vcpu(victim.page, esr=ESR),
         guest.takes_abort(victim.page, victim.victim, esr=ESR),
         guest.signals_victim(victim.page, victim.victim, page_type="dirty LRU page", result="Failed"),
         guest_kernel.forces_again(victim.victim),
@@ -225,7 +225,7 @@ def test_shared(world: Session, kind: str) -> None:
     world.expect(
         host.announces(fault),
         host.loses_page(victim.page, vmm_pid=world.vmm_pid),
-        host.stops_vcpu(esr=ESR),
+        host.stops_vcpu(victim.page, esr=ESR),
         guest.takes_abort(victim.page, victim.victim, esr=ESR),
         guest.signals_victim(victim.page, victim.victim),
         guest.meets_poison(victim.page, other.victim),

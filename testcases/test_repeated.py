@@ -69,7 +69,7 @@ def test_touched_twice(world: Session) -> None:
     world.expect(
         host.announces(fault),
         host.loses_page(victim.page, vmm_pid=world.vmm_pid),
-        host.stops_vcpu(esr=ESR),
+        host.stops_vcpu(victim.page, esr=ESR),
         guest.takes_abort(victim.page, victim.victim, esr=ESR),
         guest.signals_victim(victim.page, victim.victim),
         guest.meets_poison(victim.page, victim.victim),
@@ -95,7 +95,7 @@ def test_side_by_side(world: Session, count: int) -> None:
         expected += [
             *host.announces(fault, again=again, optional=number > 1),
             *host.loses_page(page, vmm_pid=world.vmm_pid, again=again),
-            *host.stops_vcpu(esr=ESR, again=again),
+            *host.stops_vcpu(page, esr=ESR, again=again),
             *guest.takes_abort(page, victim.victim, esr=ESR, again=again, optional=number > 1),
             *guest.signals_victim(page, victim.victim, again=again),
         ]

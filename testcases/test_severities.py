@@ -36,6 +36,7 @@ def test_logged_only(world: Session, severity: Severity) -> None:
     record = MemoryRecord(address=victim.page.host_physical, severity=severity)
     world.inject(record)
     world.settle(0.3)
+    victim.locate()  # had the page been moved, that would be seen
     victim.touch("read")
     world.expect(host.reports(record), guest.reads_intact(victim.victim))
 

@@ -72,7 +72,7 @@ def test_consumed(world: Session) -> None:
     world.expect(
         host.reports(record),
         host.loses_page(victim.page, vmm_pid=world.vmm_pid),
-        host.stops_vcpu(esr=ESR),
+        host.stops_vcpu(victim.page, esr=ESR),
         guest.takes_abort(victim.page, victim.victim, esr=ESR),
         guest.signals_victim(victim.page, victim.victim),
         guest_qga.logged(victim.page),
@@ -99,7 +99,7 @@ def test_a_program_dies(world: Session) -> None:
     world.expect(
         host.reports(record),
         host.loses_page(page, vmm_pid=world.vmm_pid),
-        host.stops_vcpu(esr=ESR),
+        host.stops_vcpu(page, esr=ESR),
         guest.takes_abort(page, program, esr=ESR),
         guest.loses_page(page, program),
         guest_qga.logged(page),

@@ -24,6 +24,7 @@ from seabus.arch.sigbus import BusCode
 from seabus.catalogue import scenario
 from seabus.chains import guest, host, vmm
 from seabus.faults.record import MemoryRecord, SectionRecord
+from seabus.guest.translate import Addresses
 from seabus.judge.expectation import Expectation
 from seabus.session.session import Session, SessionVictim
 
@@ -48,12 +49,13 @@ ESR = qemu_sea_esr(from_el0=True)
 VECTORS = 0x1_0000
 
 
-def stops(vcpu: int) -> Expectation:
+def stops(vcpu: int, page: Addresses) -> Expectation:
     """One of two vCPUs touches its page, before or after the VMM is told of it."""
     return host.VCPU_STOPPED(
         again=f"-{vcpu}",
         code=int(BusCode.BUS_MCEERR_AR),
         comm=f"CPU {vcpu}/KVM",
+        address=int(page.vmm_virtual.page()),
         lsb=12,
         result=host.DELIVERED,
     )
@@ -77,7 +79,7 @@ def test_two_vcpus(world: Session, op: str) -> None:
     record = SectionRecord(sections=sections)
     with world.looping(*victims, op=op):
         world.inject(record)
-    _, abort = host.stops_vcpu(esr=ESR)
+    _, abort = host.stops_vcpu(pages[0], esr=ESR)
     taken = [expectation for victim in victims for expectation in may_take_abort(victim)]
     world.expect(
         host.logs(record, physical_address=int(pages[0].host_physical)),
@@ -87,8 +89,8 @@ def test_two_vcpus(world: Session, op: str) -> None:
             vmm_pid=world.vmm_pid, address=pages[1].vmm_virtual, again="-too", may_be_pending=True
         ),
         host.takes_page(pages[1].host_physical.pfn, again="-too"),
-        stops(0),
-        stops(1),
+        stops(0, pages[0]),
+        stops(1, pages[1]),
         abort,
         taken,
         vmm.GIVES_UP(who="VMM", exit=1, signal=None, words=vmm.UNACKNOWLEDGED),
@@ -125,8 +127,8 @@ def test_in_the_handler(world: Session) -> None:
     world.inject(fault)
     world.until("L1", "memory_failure")
     victim.touch("read")
-    first, abort = host.stops_vcpu(esr=qemu_sea_esr(from_el0=False), from_el=1, busy=True)
-    second, _ = host.stops_vcpu(esr=0, again="-again", busy=True)
+    first, abort = host.stops_vcpu(page, esr=qemu_sea_esr(from_el0=False), from_el=1, busy=True)
+    second, _ = host.stops_vcpu(page, esr=0, again="-again", busy=True)
     world.expect(
         host.announces(fault),
         host.tells_vmm(vmm_pid=world.vmm_pid, address=page.vmm_virtual),
@@ -154,8 +156,8 @@ def test_where_records_go(world: Session) -> None:
         world.inject(record)
         world.until("L1", "memory_failure", pfn=record.address.pfn)
     victim.touch("read")
-    first, _ = host.stops_vcpu(esr=0, again="-too")
-    second, _ = host.stops_vcpu(esr=0)
+    first = host.signals_vcpu(victim.page, again="-too")
+    second = host.signals_vcpu(where)
     world.expect(
         host.reports(records[0]),
         host.tells_vmm(vmm_pid=world.vmm_pid, address=where.vmm_virtual),
@@ -190,7 +192,7 @@ def test_across_two_lost_pages(world: Session, op: str) -> None:
         expected += [
             *host.announces(fault, again=again),
             *host.loses_page(page, vmm_pid=world.vmm_pid, again=again, may_be_pending=number > 0),
-            *host.stops_vcpu(esr=ESR, again=again),
+            *host.stops_vcpu(page, esr=ESR, again=again),
             *guest.takes_abort(page, victim.victim, esr=ESR, again=again),
             *guest.signals_victim(page, victim.victim, again=again),
         ]

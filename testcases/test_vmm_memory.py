@@ -94,9 +94,9 @@ def test_busy_page(world: Session, where: str) -> None:
     victim.touch("read")
     world.expect(
         host.reports(record),
-        host.tells_vmm(vmm_pid=world.vmm_pid),
+        host.tells_vmm(vmm_pid=world.vmm_pid, address=page.vmm_virtual),
         host.takes_page(page.host_physical.pfn, page_type="dirty LRU page"),
-        vmm.is_killed(vmm_pid=world.vmm_pid, pending=True),
+        vmm.is_killed(page, vmm_pid=world.vmm_pid, pending=True),
     )
 
 
@@ -114,7 +114,7 @@ def test_ring_that_the_vmm_reads(world: Session) -> None:
     victim.touch("read")  # what we say to the guest goes through this ring
     world.expect(
         host.reports(record),
-        host.tells_vmm(vmm_pid=world.vmm_pid),
+        host.tells_vmm(vmm_pid=world.vmm_pid, address=page.vmm_virtual),
         host.takes_page(page.host_physical.pfn),
-        vmm.is_killed(vmm_pid=world.vmm_pid, pending=True),
+        vmm.is_killed(page, vmm_pid=world.vmm_pid, pending=True),
     )

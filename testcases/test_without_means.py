@@ -37,7 +37,7 @@ def test_guest_without_ghes(world: Session) -> None:
     world.expect(
         host.reports(record),
         host.loses_page(victim.page, vmm_pid=world.vmm_pid),
-        host.signals_vcpu(),
+        host.signals_vcpu(victim.page),
         vmm.gives_up("Hardware memory error!"),
     )
 
@@ -66,7 +66,7 @@ def test_guest_without_apei(world: Session) -> None:
     world.expect(
         host.reports(record),
         host.loses_page(victim.page, vmm_pid=world.vmm_pid),
-        host.stops_vcpu(esr=ESR),
+        host.stops_vcpu(victim.page, esr=ESR),
         guest.ABORT_TAKEN(after=(host.VCPU_STOPPED,), esr=ESR, far=0, tid=victim.tid),
         guest.unclaimed(victim.victim, esr=ESR),
     )

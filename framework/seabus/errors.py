@@ -22,10 +22,11 @@
      |    +-- QuarantinedError a lab host was put aside
      +-- NoVerdictError        no verdict could be reached      exit code 4
 
-Three public errors are none of these, because of where they belong. :class:`seabus.arch.MalformedRecord` (the
+Four public errors are none of these, because of where they belong. :class:`seabus.arch.MalformedRecord` (the
 input is at fault) and :class:`seabus.arch.esr.BadEsrField` (the caller is) are each a ``ValueError`` of a
 package that is importable alone; :class:`seabus.judge.verdict.NotAsExpectedError` (the system under test is)
-is a failed assertion. They tell ``blame``, ``advice`` and ``exit_code`` all the same.
+is a failed assertion, and so is :class:`seabus.catalogue.KnownDefectError` (it is, as is known). They tell
+``blame``, ``advice`` and ``exit_code`` all the same.
 
 Each error is one line that says what happened, and a second (:attr:`SeabusError.hint`) that says what
 to do next: what who raised it knows, or else its class. ``details`` holds longer evidence (the last

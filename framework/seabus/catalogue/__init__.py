@@ -12,6 +12,7 @@
     def test_load(world: Session) -> None: …
 """
 
+from seabus.catalogue.defect import KnownDefectError, known_defect
 from seabus.catalogue.scenario import MARKER, Scenario, scenario
 
-__all__ = ["MARKER", "Scenario", "scenario"]
+__all__ = ["MARKER", "KnownDefectError", "Scenario", "known_defect", "scenario"]

@@ -11,6 +11,7 @@ from seabus.arch.sigbus import BusCode
 from seabus.faults.fault import Fault
 from seabus.faults.record import DamagedRecord, MemoryRecord, SectionRecord
 from seabus.guest.translate import Addresses
+from seabus.guest.vmm_memory import VmmPage
 from seabus.judge.expectation import Expectation, Link
 
 #: GHES source id that QEMU's `virt` gives to records injected by QMP (QEMU include/hw/acpi/ghes.h).
@@ -240,12 +241,25 @@ def loses_page(
     ]
 
 
-def signals_vcpu(*, l2_cpus: int = 1, again: str = "", lsb: int = 12, busy: bool = False) -> Expectation:
-    """The guest touches the page, and the thread of its vCPU is signalled.
+def signals_vcpu(
+    page: Addresses | VmmPage,
+    *,
+    l2_cpus: int = 1,
+    again: str = "",
+    lsb: int = 12,
+    busy: bool = False,
+    beside: bool = False,
+) -> Expectation:
+    """The guest touches a page, and the thread of its vCPU is signalled.
 
+    :param page: which the guest touches; KVM tells its address in the VMM.
     :param lsb: log2 of the bytes that are lost, as the VMM is told.
     :param busy: the guest uses the page all the time, and may be stopped as soon as it is unmapped.
+    :param beside: it may as well touch any other that is lost with it.
     """
+    where: dict[str, Any] = {"address": int(page.vmm_virtual.page())}
+    if beside:
+        where = {"page": int(page.vmm_virtual.page(lsb))}
     return VCPU_STOPPED(
         again=again,
         after=(RECORD if busy else UNMAPPED,),
@@ -253,10 +267,12 @@ def signals_vcpu(*, l2_cpus: int = 1, again: str = "", lsb: int = 12, busy: bool
         comm=tuple(f"CPU {number}/KVM" for number in range(l2_cpus)),
         result=DELIVERED,
         lsb=lsb,
+        **where,
     )
 
 
 def stops_vcpu(
+    page: Addresses | VmmPage,
     *,
     esr: int,
     far: int = 0,
@@ -265,10 +281,11 @@ def stops_vcpu(
     again: str = "",
     lsb: int = 12,
     busy: bool = False,
+    beside: bool = False,
 ) -> list[Expectation]:
-    """The guest touches the page: the vCPU's thread is signalled, and the VMM answers with an abort."""
+    """The guest touches a page: the vCPU's thread is signalled, and the VMM answers with an abort."""
     return [
-        signals_vcpu(l2_cpus=l2_cpus, again=again, lsb=lsb, busy=busy),
+        signals_vcpu(page, l2_cpus=l2_cpus, again=again, lsb=lsb, busy=busy, beside=beside),
         ABORT_INJECTED(
             again=again,
             after=(VCPU_STOPPED,),

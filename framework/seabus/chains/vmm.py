@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from seabus.arch.addresses import VmmVirtual
 from seabus.arch.sigbus import BusCode
 from seabus.chains import guest, host
 from seabus.chains.host import DELIVERED
+from seabus.guest.translate import Addresses
+from seabus.guest.vmm_memory import VmmPage
 from seabus.judge.expectation import Expectation, Link
 
 #: QEMU hw/acpi/ghes.c, ghes_record_cper_errors(): one record at a time for each source.
@@ -121,20 +123,23 @@ def complains_of(address: VmmVirtual) -> Expectation:
     return COMPLAINS(after=(host.VMM_TOLD,), what=words)
 
 
-def is_killed(*, vmm_pid: int, address: int | None = None, pending: bool = False) -> list[Expectation]:
+def is_killed(
+    page: Addresses | VmmPage, *, vmm_pid: int, pending: bool = False, lsb: int = 12
+) -> list[Expectation]:
     """Its main thread touches a lost page, and is killed.
 
-    :param address: what it touches, if that is known to the byte.
+    :param page: where it does, somewhere.
+    :param lsb: log2 of the bytes that are lost, all of which may be touched.
     :param pending: the SIGBUS that told it may wait to be taken still, and keep this one's siginfo out.
     """
-    where: dict[str, Any] = {} if address is None else {"address": address}
     return [
         STRUCK(
             after=(host.RECORD,),
             code=int(BusCode.BUS_MCEERR_AR),
             tid=vmm_pid,
             result=(DELIVERED, host.ALREADY_PENDING) if pending else DELIVERED,
-            **where,
+            lsb=lsb,
+            page=int(page.vmm_virtual.page(lsb)),
         ),
         KILLED(after=(STRUCK,), who="VMM", signal=_SIGBUS, exit=None),
     ]

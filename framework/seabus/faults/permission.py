@@ -10,7 +10,7 @@ from seabus.world.world import World
 
 #: What a victim does that breaks memory of the kernel it runs on, by what a lab file calls it. Loads and
 #: stores break nothing.
-_BREAKING_ADVICE: Final = {"hwpoison": "madvise", "soft-offline": "madvise"}
+BREAKING_ADVICE: Final = {"hwpoison": "madvise", "soft-offline": "madvise"}
 
 
 async def ask(world: World, kind: str, pfn: int | None = None) -> None:
@@ -29,7 +29,7 @@ async def ask_for_deed(world: World, level: Level, advice: str | None) -> None:
 
     :param advice: of its madvise(2).
     """
-    kind = _BREAKING_ADVICE.get(advice or "")
+    kind = BREAKING_ADVICE.get(advice or "")
     if kind and level == "L1":
         await ask(world, kind)
     elif kind:

@@ -7,8 +7,8 @@ A :class:`Link` says what can be seen, by whom, and who promised it; it is writt
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from seabus.observe.events import Event, Kind, Level
@@ -71,7 +71,8 @@ class Link:
     ) -> Expectation:
         """This link, with the values it must carry.
 
-        :param after: links whose events must not come later, those with the same suffix.
+        :param after: links whose events must not come later: those with the same suffix, or, where there are
+            none, those without, which are of all chains then.
         :param again: told from the same link elsewhere in the chain by this suffix of its name.
         """
         return Expectation(
@@ -85,3 +86,21 @@ class Link:
             link=self.name,
             optional=optional,
         )
+
+
+def resolved(expectations: Sequence[Expectation]) -> list[Expectation]:
+    """The same, and what each must come after is among them.
+
+    One record may begin several chains: what follows ``host-record-second``, which is not expected, follows
+    ``host-record``. What is not expected at all is in no order.
+    """
+    names = {one.name for one in expectations}
+
+    def known(one: Expectation, earlier: str) -> str:
+        again = one.name.removeprefix(one.link) if one.link else ""
+        return earlier if earlier in names else earlier.removesuffix(again)
+
+    return [
+        replace(one, after=tuple(name for name in (known(one, name) for name in one.after) if name in names))
+        for one in expectations
+    ]

@@ -136,6 +136,7 @@ class TraceWitness:
                 result=signal.result,
                 address=mce.address if mce else None,
                 lsb=mce.lsb if mce else None,
+                page=mce.page if mce else None,
             )
         elif sea := SeaProbe.of(line):
             yield self._event(line, "kprobe", "sea", esr=sea.esr, far=sea.far, tid=line.pid)

@@ -73,7 +73,7 @@ def expectations(fault: Fault, page: Addresses, victim: Victim, world: World) ->
     return [
         *host.announces(fault),
         *host.loses_page(page, vmm_pid=world.vmm_pid),
-        *host.stops_vcpu(esr=esr, l2_cpus=world.config.l2_cpus),
+        *host.stops_vcpu(page, esr=esr, l2_cpus=world.config.l2_cpus),
         *guest.takes_abort(page, victim, esr=esr),
         *guest.signals_victim(page, victim),
     ]

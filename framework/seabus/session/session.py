@@ -174,7 +174,7 @@ class Session:
         self.run(bystanding.read_log(self.stage))
 
     def inject(self, fault: Fault) -> Receipt | None:
-        """Put a fault in, and return when it has landed; None in a negative control, or if the host died.
+        """Put a fault in, and return when it has landed; None in a negative control, or if its target died.
 
         :raises MachineError: the fault was lost: nobody reported it.
         :raises UsageError: the world is shared.
@@ -182,7 +182,8 @@ class Session:
         if self.looking_only:
             raise UsageError("this world is shared, and for looking only", hint="inject into a `world`")
         receipt = self.run(self.stage.inject(fault))
-        if receipt is None and self.stage.injecting and not self.stage.is_dead("L1"):
+        dead = self.stage.is_dead("L1") or self.stage.is_dead(fault.level)
+        if receipt is None and self.stage.injecting and not dead:
             self._judge(())
         return receipt
 
@@ -220,6 +221,10 @@ class Session:
     def command(self, *argv: str, level: Level = "L2") -> CommandResult | None:
         """Run a command; how it ended is an event, where :meth:`Machine.run` leaves no trace."""
         return self.run(commands.run(self.stage, level, *argv))
+
+    def command_ended(self, pid: int, *, program: str, level: Level = "L2") -> None:
+        """Wait for the end of a command that goes on by itself; how it ended is an event, if it does."""
+        self.run(commands.ended(self.stage, level, pid, program=program))
 
     def ask_vmm(self, command: str, **arguments: object) -> Any:  # noqa: ANN401 - the command's schema
         """Ask the VMM's monitor: its answer, None if it refuses or dies of it; all of that is judged."""

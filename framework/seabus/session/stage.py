@@ -22,7 +22,7 @@ from seabus.errors import ChannelError, DeadlineError, MachineError
 from seabus.faults import draws, permission
 from seabus.faults.fault import Fault, Receipt
 from seabus.guest.victim import Touch, Victim
-from seabus.judge.expectation import Expectation
+from seabus.judge.expectation import Expectation, resolved
 from seabus.judge.judge import judge
 from seabus.judge.verdict import Judgement, Verdict
 from seabus.observe import clock
@@ -250,6 +250,7 @@ class Stage:
 
     async def finish(self, expectations: Sequence[Expectation]) -> Outcome:
         """Let the witnesses catch up, see who is still well, and judge."""
+        expectations = resolved(expectations)
         if self._lost:
             judgement = Judgement(verdict=Verdict.ERROR, reason=self._lost)
         else:

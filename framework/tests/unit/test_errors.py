@@ -16,6 +16,7 @@ import seabus
 from seabus import cli, errors
 from seabus.arch import MalformedRecord
 from seabus.arch.esr import BadEsrField
+from seabus.catalogue import KnownDefectError
 from seabus.errors import AgentError, ProbeError, SeabusError
 from seabus.judge.verdict import Judgement, NotAsExpectedError, Verdict
 from seabus.report.complaint import as_json
@@ -49,6 +50,7 @@ OTHERS: Final[dict[type[Exception], tuple[Exception, str, int]]] = {
         "system under test",
         1,
     ),
+    KnownDefectError: (KnownDefectError("docs/findings/0021: L0 refused it"), "system under test", 1),
 }
 #: Needs what only some installations have; none defines an error.
 _EXTRAS: Final = (

@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from seabus.chains import host
 from seabus.errors import UsageError
-from seabus.judge.expectation import Expectation
+from seabus.judge.expectation import Expectation, resolved
 from seabus.judge.judge import judge
 from seabus.judge.verdict import Verdict
 from seabus.observe.clock import HERE, Alignment
@@ -235,3 +236,22 @@ def test_what_must_come_is_served_before_what_may() -> None:
 def test_one_event_does_not_do_for_two_of_a_name() -> None:
     with pytest.raises(UsageError, match="told is expected 2 times"):
         judge(Story(GOOD, CLOCKS, 0), [*CHAIN, CHAIN[0]])
+
+
+def after(expectations: Sequence[Expectation]) -> list[tuple[str, ...]]:
+    return [one.after for one in resolved(expectations)]
+
+
+def test_what_follows_another_of_the_same_chain_follows_that_of_all_chains_where_it_has_none() -> None:
+    record, taken, told = host.RECORD(), host.UNMAPPED(after=(host.RECORD,)), host.VMM_TOLD
+    second = host.UNMAPPED(again="-second", after=(host.RECORD, host.VMM_TOLD))
+    shared = [record, told(), taken, second]
+    assert after(shared)[2:] == [("host-record",), ("host-record", "vmm-told")]
+    own = [*shared, host.RECORD(again="-second"), told(again="-second")]
+    assert after(own)[3] == ("host-record-second", "vmm-told-second")
+
+
+def test_what_is_not_expected_is_in_no_order() -> None:
+    assert after([host.UNMAPPED(after=(host.RECORD,))]) == [()]
+    assert after([dataclasses.replace(CHAIN[1], after=("told", "another"))]) == [()]
+    assert after([CHAIN[0], dataclasses.replace(CHAIN[1], after=("told", "another"))])[1] == ("told",)

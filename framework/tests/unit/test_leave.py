@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from seabus.errors import CapabilityError
+from seabus.errors import CapabilityError, MachineError
 from seabus.faults.einj import Einj
 from seabus.faults.fault import Fault
 from seabus.faults.poison import HardOffline, HwpoisonInject, SoftOffline
@@ -91,6 +91,18 @@ def test_a_deed_that_breaks_the_host_needs_leave(tmp_path: Path, how: str, advic
                     await deed(stage, of)
                     assert (world.machine(cast(Level, level)).written(), stage.broke) == (["touch"], True)
             assert world.permitted == ([("madvise", None)] if level == "L1" else [])
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("errno", [1, 22])
+def test_advice_that_was_refused_is_no_injection(tmp_path: Path, errno: int) -> None:
+    async def run() -> None:
+        world = stand(tmp_path, ())
+        world.machine("L2").touched = {"errno": errno}
+        async with Stage.open(world) as stage:
+            with pytest.raises(MachineError, match="nothing was injected: L2's kernel refused"):
+                await stage.inject(strike(stage, victim(world, "L2")))
 
     asyncio.run(run())
 

@@ -16,7 +16,7 @@ import pytest
 from seabus.errors import ChannelError, CloneError
 from seabus.faults.record import MemoryRecord
 from seabus.guest.victim import Victim
-from seabus.judge.verdict import Verdict
+from seabus.judge.verdict import NotAsExpectedError, Verdict
 from seabus.observe.events import Level
 from seabus.session import landing
 from seabus.session import stage as stages
@@ -112,6 +112,22 @@ def test_what_comes_late_of_one_fault_is_no_receipt_of_the_next(
 
     judgement = asyncio.run(run()).judgement
     assert judgement.verdict is verdict, judgement
+
+
+def test_a_guest_that_dies_of_a_deed_is_judged_by_its_test(tmp_path: Path) -> None:
+    """Not at the injection, before the test could say what it expects."""
+
+    async def dies() -> None:
+        await session.stage.deaths.silent("L2")
+
+    @contextlib.asynccontextmanager
+    async def opening() -> AsyncIterator[World]:
+        yield stand(tmp_path)
+
+    with Session.over(opening()) as session:
+        assert session.inject(Planted(effect=dies, level="L2")) is None
+        with pytest.raises(NotAsExpectedError, match="the guest fell silent"):
+            session.expect(SEEN)
 
 
 def test_a_guest_that_dies_of_a_deed_is_judged(tmp_path: Path) -> None:

@@ -100,6 +100,11 @@ class MceProbe:
     address: int
     lsb: int
 
+    @property
+    def page(self) -> int:
+        """The memory that is lost, and that ``lsb`` is the size of: si_addr without the bits below."""
+        return self.address >> max(self.lsb, 0) << max(self.lsb, 0)
+
     @classmethod
     def of(cls, line: TraceLine) -> Self | None:
         """Return what the line tells, or ``None`` if it is another event or damaged."""

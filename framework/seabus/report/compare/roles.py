@@ -19,7 +19,7 @@ _THREADS: Final = frozenset(("tid", "pid", "vmm_pid"))
 _NONCES: Final = frozenset(("nonce", "fru_id"))
 _FRAMES: Final = frozenset(("pfn", "to_pfn"))
 _PHYSICAL: Final = frozenset(("physical_address",))
-_VIRTUAL: Final = frozenset(("address", "fault_address", "far"))
+_VIRTUAL: Final = frozenset(("address", "fault_address", "far", "page"))
 _PAGE_BITS: Final = 12
 #: Numbers within words: with 0x, or long enough to be an address or a page frame, with a digit in it.
 _IN_WORDS: Final = re.compile(r"\b(?:0x[0-9a-f]+|(?=[a-f]*[0-9])[0-9a-f]{5,16})\b")
