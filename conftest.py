@@ -31,8 +31,15 @@ def _hands_off(event: str, arguments: tuple[object, ...]) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run what boots or clones worlds after what does not: a typing error should not cost a boot."""
-    if "soak" not in config.option.markexpr:
+    if not _asks_for_soak(config):
         long = [item for item in items if item.get_closest_marker("soak")]
         config.hook.pytest_deselected(items=long)
         items[:] = [item for item in items if item not in long]
     items.sort(key=lambda item: item.get_closest_marker("emulated") is not None)
+
+
+def _asks_for_soak(config: pytest.Config) -> bool:
+    """What takes long is run by those who mark it, or name it; who lists tests sees all of them."""
+    options = config.option
+    named = any("::" in word for word in config.args)
+    return "soak" in options.markexpr or named or options.collectonly or options.seabus_dry_run

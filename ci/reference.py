@@ -20,6 +20,7 @@ from seabus.arch import MalformedRecord
 from seabus.arch.cper import Severity
 from seabus.arch.esr import BadEsrField
 from seabus.attach import FAULT_KINDS, requests
+from seabus.catalogue import KnownDefectError
 from seabus.cli import parser
 from seabus.errors import SeabusError
 from seabus.guest.victim import Victim
@@ -73,7 +74,7 @@ def faults_of_errors() -> str:
     ours = [
         kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, SeabusError)
     ]
-    for kind in (*ours, MalformedRecord, BadEsrField, NotAsExpectedError):
+    for kind in (*ours, MalformedRecord, BadEsrField, NotAsExpectedError, KnownDefectError):
         meaning = (kind.__doc__ or "").strip().splitlines()[0]
         lines.append(f"| `{kind.__name__}` | {kind.blame} | {kind.exit_code} | {meaning} | {kind.advice} |")
     return "\n".join([*lines, ""])

@@ -118,6 +118,7 @@ class Agent:
             signal=reply.get("signal"),
             stdout=reply["stdout"],
             stderr=reply["stderr"],
+            truncated=bool(reply.get("truncated")),
         )
 
     async def spawn(self, *argv: str, output: str, tied: bool = False) -> int:

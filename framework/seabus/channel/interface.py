@@ -14,6 +14,8 @@ class CommandResult:
     """A command that ended: by ``exit`` status or by ``signal``, never both.
 
     Over SSH ``signal`` is 0: it is told that there was one, but not which.
+
+    :param truncated: there was more output than the agent keeps of one: what is missing was not seen.
     """
 
     argv: tuple[str, ...]
@@ -21,21 +23,35 @@ class CommandResult:
     signal: int | None
     stdout: bytes
     stderr: bytes
+    truncated: bool = False
 
     @property
     def text(self) -> str:
+        """What it printed.
+
+        :raises MachineError: that is not all of it.
+        """
+        self._must_be_whole()
         return self.stdout.decode(errors="backslashreplace")
 
     def must_succeed(self) -> CommandResult:
         """Itself.
 
-        :raises MachineError: it ended in any other way than exit status 0.
+        :raises MachineError: it ended in any other way than exit status 0, or printed more than was kept.
         """
+        self._must_be_whole()
         if self.exit != 0:
             how = f"status {self.exit}" if self.signal is None else f"signal {self.signal}"
             complaint = self.stderr.decode(errors="backslashreplace").strip()
             raise MachineError(f"`{' '.join(self.argv)}` ended with {how}", details={"stderr": complaint})
         return self
+
+    def _must_be_whole(self) -> None:
+        if self.truncated:
+            raise MachineError(
+                f"`{' '.join(self.argv)}` printed more than is kept of one command",
+                hint="let it write to a file, and read that",
+            )
 
 
 class Commands(Protocol):

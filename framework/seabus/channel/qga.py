@@ -82,6 +82,7 @@ class Qga:
             signal=status.get("signal"),
             stdout=base64.b64decode(status.get("out-data", "")),
             stderr=base64.b64decode(status.get("err-data", "")),
+            truncated=bool(status.get("out-truncated") or status.get("err-truncated")),
         )
 
     async def spawn(self, *argv: str, output: str) -> int:

@@ -27,6 +27,8 @@ the output). A command with --json tells an error as an object, too: {"error": {
 
 
 _JSON: Final = "--json"
+#: As the file of an option that wants one.
+_STDOUT: Final = "-"
 #: In the order of the help. Each is imported when it is needed: all of them take the better part of a second.
 _COMMANDS: Final = {
     "run": "run",
@@ -138,31 +140,37 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(words: list[str]) -> int:
     ending = _Ending()
-    # A wrong option is found before it is known what the others mean.
-    as_object = _JSON in words
+    arguments: argparse.Namespace | None = None
     try:
         arguments = parser(words[0] if words and words[0] in _COMMANDS else None).parse_args(words)
-        as_object = getattr(arguments, "json", None) is True
         code: int = arguments.main(arguments)
     except SeabusError as error:
-        return _complain(error, as_object=as_object)
+        return _complain(error, as_object=_wants_object(words, arguments))
     except KeyboardInterrupt:
         print("seabus: interrupted; everything it had started is gone", file=sys.stderr)
         return _ENDED_BY_SIGNAL + ending.number
     except BrokenPipeError:
         raise
     except OSError as error:
-        return _complain(of_system(error), as_object=as_object)
+        return _complain(of_system(error), as_object=_wants_object(words, arguments))
     except Exception as error:
         if advice := getattr(error, "advice", ""):  # of the public errors that are no SeabusError
             told = SeabusError(str(error), hint=str(advice))
-            _complain(told, as_object=as_object)
+            _complain(told, as_object=_wants_object(words, arguments))
             return int(getattr(error, "exit_code", told.exit_code))
         # Exit code 1 means `fail`: a mistake of ours must never look like one.
         traceback.print_exc()
         print(f"seabus: internal error, please report it: {error!r}", file=sys.stderr)
         return 3
     return code
+
+
+def _wants_object(words: list[str], arguments: argparse.Namespace | None) -> bool:
+    """Whether one is read from standard output, and a command has not written its own there.
+
+    A wrong option is found before it is known what the others mean.
+    """
+    return _JSON in words if arguments is None else getattr(arguments, "json", None) in (True, _STDOUT)
 
 
 def _complain(error: SeabusError, *, as_object: bool) -> int:

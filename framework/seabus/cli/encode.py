@@ -72,6 +72,8 @@ def _esr(arguments: argparse.Namespace) -> int:
         name, equals, text = word.partition("=")
         if not equals:
             raise UsageError(f"{word!r} is not FIELD=VALUE", hint="such as DFSC=0x10")
+        if name == "el":
+            raise UsageError("el is no field of the register", hint="--el says whose register it is")
         fields[name] = _number(text)
     try:
         esr = encode_esr(ec, el=arguments.el, **fields)

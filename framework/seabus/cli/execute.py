@@ -7,11 +7,13 @@ import argparse
 import base64
 import json
 import sys
-from typing import Any
+from typing import Any, Final
 
 from seabus.attach import client
 from seabus.cli import attached
 from seabus.errors import UsageError
+
+_OPTIONS: Final = {"--json": "json", "-i": "stdin", "--stdin": "stdin"}
 
 
 def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser action is private
@@ -35,7 +37,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser a
 
 
 def main(arguments: argparse.Namespace) -> int:
-    argv = arguments.argv[1:] if arguments.argv[:1] == ["--"] else arguments.argv
+    argv = _command(arguments)
     if not argv:
         raise UsageError("no command is named", hint="seabus exec l1 -- uname -a")
     stdin = base64.b64encode(sys.stdin.buffer.read()).decode() if arguments.stdin else None
@@ -52,3 +54,17 @@ def main(arguments: argparse.Namespace) -> int:
         sys.stdout.buffer.flush()
         sys.stderr.buffer.write(err)
     return int(found["exit"]) if found["signal"] is None else 128 + int(found["signal"])
+
+
+def _command(arguments: argparse.Namespace) -> list[str]:
+    """What is to be run; our own options may stand between the level and it, as people write them."""
+    words: list[str] = list(arguments.argv)
+    while words and words[0] in _OPTIONS:
+        setattr(arguments, _OPTIONS[words.pop(0)], True)
+    if words[:1] == ["--"]:
+        return words[1:]
+    if words and words[0].startswith("-"):
+        raise UsageError(
+            f"there is no option {words[0]}", hint="a command follows --: seabus exec l1 -- uname -a"
+        )
+    return words

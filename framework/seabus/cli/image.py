@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from seabus.errors import UsageError
 from seabus.images import emulator, guests
+from seabus.images.manifest import is_users_own
 from seabus.images.store import Entry, Store, key_of
 from seabus.report.progress import teller
 
@@ -41,8 +42,14 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser a
     show.add_argument("name", help="a name, or the start of one, as `list` shows it")
     show.set_defaults(main=_show)
 
-    clean = verbs.add_parser("clean", help="delete images and templates")
-    clean.add_argument("--templates", action="store_true", help="only frozen worlds")
+    clean = verbs.add_parser(
+        "clean",
+        help="delete images and templates",
+        description="Delete what can be made again. States that were frozen by name cannot, and are kept.",
+    )
+    which = clean.add_mutually_exclusive_group()
+    which.add_argument("--templates", action="store_true", help="only templates of worlds")
+    which.add_argument("--states", action="store_true", help="only the states that were frozen by name")
     clean.add_argument("--json", action="store_true", help="a list of the names of what was deleted")
     clean.set_defaults(main=_clean)
 
@@ -94,7 +101,8 @@ def _clean(arguments: argparse.Namespace) -> int:
     store.sweep()
     deleted = []
     for path in store.entries():
-        if not arguments.templates or path.name.startswith("template-"):
+        chosen = path.name.startswith("template-") if arguments.templates else True
+        if chosen and is_users_own(path) == arguments.states:
             store.remove(path)
             deleted.append(path.name)
             if not arguments.json:

@@ -61,7 +61,7 @@ def _entry(table: Mapping[str, Any], severity: Severity, where: str) -> DataEntr
     names = [field.name for field in dataclasses.fields(DataEntry)]
     _known(table, [*names, "body"], where)
     name = table.get("section")
-    if name not in SECTIONS:
+    if not isinstance(name, str) or name not in SECTIONS:
         raise UsageError(f"{where}: there is no section {name!r}", hint=_near(str(name), SECTIONS))
     values = {key: value for key, value in table.items() if key not in ("section", "body", "severity")}
     section = _build(SECTIONS[name], table.get("body", {}), f"{where}.body")
@@ -97,7 +97,7 @@ def _value(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401 - typed by
         return _guid(value, where)
     if hint is Timestamp:
         return _timestamp(value, where)
-    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
+    if dataclasses.is_dataclass(hint):
         return _build(hint, value, where)
     if hint is bool or isinstance(value, bool):
         if not (hint is bool and isinstance(value, bool)):
@@ -146,7 +146,9 @@ def _severity(value: object, where: str) -> Severity:
         raise UsageError(f"{where}: there is no {value!r}", hint=f"one of {names}") from None
 
 
-def _known(table: Mapping[str, Any], names: Collection[str], where: str) -> None:
+def _known(table: object, names: Collection[str], where: str) -> None:
+    if not isinstance(table, Mapping):
+        raise UsageError(f"{where} is a table", hint=f"of {', '.join(names)}")
     for key in table:
         if key not in names:
             raise UsageError(f"{where} has no {key!r}", hint=_near(key, names))

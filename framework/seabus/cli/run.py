@@ -110,6 +110,7 @@ def main(arguments: argparse.Namespace) -> int:
         told = of_system(error) if isinstance(error, OSError) else error
         with contextlib.suppress(OSError):  # where the disk is full, what is said of that is all there is
             _write(result.of_error(told, about), folder, arguments.json)
+        arguments.json = None  # that is the object that was asked for
         print(f"artefacts: {folder}", file=sys.stderr)
         if told is error:
             raise

@@ -9,16 +9,18 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from seabus.arch import trace
-from seabus.arch.trace import TraceLine
+from seabus.arch.trace import LostEvents, TraceLine
 from seabus.channel.agent import Agent
-from seabus.errors import CapabilityError
+from seabus.errors import CapabilityError, MachineError
 
 _INSTANCE: Final = "/sys/kernel/tracing/instances/seabus-allocations"
 _BEGIN: Final = f"""
 mkdir -p {_INSTANCE} && cd {_INSTANCE} && echo nohash-ptr > trace_options && echo 2048 > buffer_size_kb &&
 echo 1 > events/kmem/mm_page_alloc/enable && echo 1 > events/kmem/kmalloc/enable
 """
-_END: Final = f"cd {_INSTANCE} && echo 0 > events/enable && cat trace; cd / && rmdir {_INSTANCE}"
+#: Megabytes: by way of a file.
+_TRACE: Final = "/run/seabus-allocations"
+_END: Final = f"cd {_INSTANCE} && echo 0 > events/enable && cat trace > {_TRACE} && cd / && rmdir {_INSTANCE}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,7 @@ async def watched(agent: Agent) -> AsyncIterator[Allocations]:
     """Note what the kernel allocates while the body runs (Linux include/trace/events/kmem.h).
 
     :raises CapabilityError: the kernel cannot be watched so.
+    :raises MachineError: it could not keep all of them.
     """
     found = Allocations()
     if (await agent.run("sh", "-c", _BEGIN)).exit != 0:
@@ -59,8 +62,14 @@ async def watched(agent: Agent) -> AsyncIterator[Allocations]:
             f"{agent.level}'s kernel does not trace its allocations", hint="events/kmem, option hash-ptr"
         )
     yield found
-    for text in (await agent.run("sh", "-c", _END)).text.splitlines():
+    (await agent.run("sh", "-c", _END)).must_succeed()
+    for text in (await agent.read(_TRACE)).decode(errors="backslashreplace").splitlines():
         line = trace.parse_trace_line(text)
+        if isinstance(line, LostEvents):
+            raise MachineError(
+                f"{agent.level}'s trace of allocations is not whole: CPU {line.cpu} lost some",
+                hint="watch a shorter time",
+            )
         if isinstance(line, TraceLine) and (one := _allocation(line)):
             found.made.append(one)
 

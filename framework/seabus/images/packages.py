@@ -34,6 +34,22 @@ _RECORD_VERSIONS: Final = (
     ' dpkg-deb -W --showformat="\\${Package}\\t\\${Version}\\n" "$deb"; done'
     ' >"$1/seabus-packages"'
 )
+#: Told to end, or with us, all of its process group is told: mmdebstrap itself waits for what it started, and
+#: then cleans up. What does not end by that is killed. This shell, the group's first, is the one to tell.
+_TIED: Final = """
+end() {
+    trap '' TERM
+    kill -TERM 0
+    { sleep "$1"; kill -KILL 0; } >/dev/null 2>&1 &
+    wait "$child"
+    kill -KILL 0
+}
+grace=$1; shift
+trap 'end "$grace"' TERM
+"$@" &
+child=$!
+wait "$child"
+"""
 _LAST_LINES: Final = 12
 _CLEAN_UP_SECONDS: Final = 20
 _FETCH_SECONDS: Final = 1800.0
@@ -50,8 +66,8 @@ def fetch(packages: Sequence[str], *, architecture: str, source: Source, tar: Pa
         raise CapabilityError("mmdebstrap is not installed", hint="sudo apt-get install mmdebstrap")
     # fmt: off
     argv = [
-        # It cleans up after itself when it is told to end, so it must be told even if we are killed.
         *(["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []),
+        "sh", "-c", _TIED, "sh", str(_CLEAN_UP_SECONDS),
         program,
         "--variant=extract",                    # no maintainer scripts: nothing foreign is run
         f"--mode={'root' if os.geteuid() == 0 else 'unshare'}",
@@ -101,7 +117,7 @@ def fetch(packages: Sequence[str], *, architecture: str, source: Source, tar: Pa
         except BaseException:
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(_CLEAN_UP_SECONDS)
+                process.wait(2 * _CLEAN_UP_SECONDS)
             process.kill()
             raise
         finally:

@@ -18,6 +18,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -42,6 +43,8 @@ _STAMPS: Final = "stamps.json"
 _BLOCK: Final = 1 << 16
 #: A new kernel, option or version of Seabus makes another template of a gigabyte: old ones must go.
 _KEEP_AT_LEAST: Final = 6
+#: Folders of ours that are no entries: being built, buried by an undertaker, or on their way out.
+_PRIVATE: Final = re.compile(r"\.{1,2}(?:removed-)?(?P<entry>[a-z]+-[0-9a-f]{20})-(?P<pid>[0-9]+)")
 _KEEP_SECONDS: Final = 24 * 3600
 #: A run may be about to use this one again, whatever room there is.
 _WARM_SECONDS: Final = 1800
@@ -157,7 +160,7 @@ class Store:
     def entries(self) -> list[Path]:
         """The folders of all published entries, newest first."""
         found = [path for path in self.root.iterdir() if (path / manifest.NAME).is_file()]
-        return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+        return sorted(found, key=_made, reverse=True)
 
     def readable(self, kind: str = "") -> list[Entry]:
         """The entries (of a kind) whose manifests are sound, without verifying their files."""
@@ -202,9 +205,28 @@ class Store:
     def sweep(self) -> None:
         """Delete what interrupted builds left: private folders whose maker is gone."""
         for path in self.root.glob(".*"):
-            pid = path.name.rpartition("-")[2]
-            if path.is_dir() and pid.isdigit() and not Path("/proc", pid).exists():
-                _remove_tree(path)
+            found = _PRIVATE.fullmatch(path.name)
+            if found and path.is_dir() and not Path("/proc", found["pid"]).exists():
+                with self._unless_it_is_built(found["entry"]) as nobody:
+                    if nobody:
+                        _remove_tree(path)
+
+    @contextlib.contextmanager
+    def _unless_it_is_built(self, entry: str) -> Iterator[bool]:
+        """Whether nobody builds an entry, and nobody begins to meanwhile.
+
+        Its maker may live in another container: a process number says nothing there, and a lock does.
+        """
+        lock = filelock.FileLock(self.root / f"{entry}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
 
     # Building
 
@@ -222,11 +244,13 @@ class Store:
                     f"another process has been building {kind} for {_BUILD_SECONDS * scale() / 60:g} min",
                     hint=f"see what holds {lock.lock_file}, end it, and try again",
                 ) from None
-        undertaker = Undertaker(Path(lock.lock_file), self._private(kind, key))
         try:
-            yield
+            undertaker = Undertaker(Path(lock.lock_file), self._private(kind, key))
+            try:
+                yield
+            finally:
+                undertaker.dismiss()
         finally:
-            undertaker.dismiss()
             lock.release()
 
     def _private(self, kind: str, key: str) -> Path:
@@ -266,7 +290,7 @@ class Store:
                 "files": sealed,
             }
             _write_synced(private / manifest.NAME, manifest.written(content))
-            _stamp(private, sealed)
+            _write_stamps(private, {name: _stamp_of(private / name) for name in sealed})
             path = self.path(kind, key)
             private.rename(path)
         except OSError as error:
@@ -304,11 +328,11 @@ class Store:
     def _verified(self, path: Path) -> Entry:
         entry = self.read(path)
         stamps = _read_stamps(path)
-        changed = False
+        seen: dict[str, Any] = {}
         for name, facts in entry.manifest["files"].items():
             file = path / name
             try:
-                stamp = _stamp_of(file)
+                stamp = seen[name] = _stamp_of(file)  # before it is read: what changes later has another
                 if stamps.get(name) == stamp:
                     continue
                 if stamp[0] != facts["size"] or digest(file) != facts["digest"]:
@@ -317,12 +341,18 @@ class Store:
                 raise damaged(path, f"{name} is missing") from None
             except OSError as error:
                 raise damaged(path, f"{name} cannot be read: {error.strerror}") from error
-            changed = True
-        if changed:
-            _stamp(path, entry.manifest["files"])
+        if any(stamps.get(name) != stamp for name, stamp in seen.items()):
+            _write_stamps(path, seen)
         with contextlib.suppress(OSError):
             os.utime(path / _STAMPS)  # when it was last used, for prune()
         return entry
+
+
+def _made(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # another process has removed it by now
+        return 0.0
 
 
 def _last_use(path: Path) -> float:
@@ -364,8 +394,7 @@ def _stamp_of(path: Path) -> list[int | str]:
     return [status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, boot]
 
 
-def _stamp(folder: Path, names: Mapping[str, Any]) -> None:
-    stamps = {name: _stamp_of(folder / name) for name in names}
+def _write_stamps(folder: Path, stamps: Mapping[str, Any]) -> None:
     temporary = folder / f".{_STAMPS}.{os.getpid()}"
     temporary.write_text(json.dumps(stamps))
     temporary.replace(folder / _STAMPS)

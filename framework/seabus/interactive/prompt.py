@@ -43,6 +43,7 @@ def play(script: TextIO, names: dict[str, Any]) -> int:
     :raises SeabusError: as the script does.
     """
     text, name = script.read(), getattr(script, "name", "script")
+    names["__name__"] = "__main__"  # it is what is run, and may ask
     try:
         exec(compile(text, name, "exec"), names)
     except NotAsExpectedError as error:

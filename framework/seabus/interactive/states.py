@@ -8,6 +8,7 @@ it again over the template's: such a state takes some seconds to freeze, and a s
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -57,11 +58,20 @@ async def save(
         "victims": [victim.as_json() for victim in victims],
     }
 
+    kept = False
+
     def build(folder: Path) -> Mapping[str, Any]:
-        scratch.rename(folder / "state")
+        nonlocal kept
+        kept = True
+        shutil.move(scratch, folder / "state")  # the cache may be on another disk
         return notes
 
     entry = store.get(_KIND, {"name": name}, build, say=lambda _: None)
+    if not kept:
+        raise UsageError(
+            f"somebody else has frozen a state {name!r} meanwhile",
+            hint=f"this world's is {scratch}, and it is stopped; rewind, and choose another name",
+        )
     return Frozen(parts=frozen.parts, ram=frozen.ram, state=entry.file("state"), notes=notes)
 
 

@@ -16,12 +16,13 @@ from seabus.images.kvmprobe import ProbeImage
 from seabus.kvmprobe.cell import Cell, Result
 
 _FOLDER: Final = "/run/seabus/kvmprobe"
-#: Seconds: making a VM, and one cell; the probe's own deadline of a cell is shorter.
+#: Seconds: making a VM.
 _VM: Final = 30.0
-_CELL: Final = 0.1
+#: Seconds: one cell, which takes milliseconds if its payload does not stick; the probe itself ends it then.
 CELL_DEADLINE: Final = 2.0
-#: Cells in one request: the agent keeps 1 MiB of an output, and the probe reads at most 16384 values.
-BATCH: Final = 800
+#: Cells in one request: the agent keeps 1 MiB of an output, a cell that says nothing has 2 KiB of registers
+#: in it, and the probe reads at most 16384 values.
+BATCH: Final = 400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,11 @@ class Probe:
         for reply in replies:
             if "error" in reply:
                 raise _error(reply["error"])
+        if result.truncated:
+            raise MachineError(
+                f"the probe's answers to {len(requests)} requests are longer than is kept of a command",
+                hint="ask for fewer cells at once",
+            )
         if len(replies) != len(requests) or result.exit != 0:
             how = f"status {result.exit}" if result.signal is None else f"signal {result.signal}"
             raise MachineError(
@@ -96,7 +102,7 @@ class Probe:
         request = {"do": "cells", "within_ms": int(CELL_DEADLINE * 1000), "cells": asked}
         if mark:
             request["mark"] = mark
-        told = await self.ask([*vm, request], within=_VM + _CELL * len(cells))
+        told = await self.ask([*vm, request], within=_VM + CELL_DEADLINE * len(cells))
         return [Result.of(result) for result in told[-1]["cells"]]
 
     async def capability(self, number: int) -> int:

@@ -80,7 +80,7 @@ def l0_argv(
         "-smp", str(config.l1_cpus),
         "-m", f"{config.l1_memory_mib}M",
         # A named file, so that freezing skips it and clones map it (QEMU manual, "VM templating").
-        "-object", f"memory-backend-file,id=ram,size={config.l1_memory_mib}M,mem-path={ram},{share}",
+        "-object", f"memory-backend-file,id=ram,size={config.l1_memory_mib}M,mem-path={_word(ram)},{share}",
         # A boot translates 180 MiB of code; what a clone runs fits into a third of that.
         "-accel", f"tcg,thread=multi,tb-size={512 if boot else 128}",
         # L1's clock of the day is part of the frozen state, not of this computer.
@@ -95,12 +95,12 @@ def l0_argv(
         # Our monitor is an inherited socket; the second one is for people, and always open.
         *_monitor(capabilities, "qmp", f"socket,id=qmp,fd={wiring.descriptors['qmp']}"),
         *_monitor(capabilities, "people",
-                  f"socket,id=people,path={wiring.folder}/qmp.sock,server=on,wait=off"),
+                  f"socket,id=people,path={_word(wiring.folder)}/qmp.sock,server=on,wait=off"),
 
         # L1's console: recorded whoever listens, and open to a person. An unread socket would stall the
         # guest in printk; a server socket without a client drops what was logged already.
-        "-chardev", f"socket,id=console,path={wiring.folder}/console.sock,server=on,wait=off,"
-                    f"logfile={wiring.consoles}/console-l1.log,logappend=on",
+        "-chardev", f"socket,id=console,path={_word(wiring.folder)}/console.sock,server=on,wait=off,"
+                    f"logfile={_word(wiring.consoles)}/console-l1.log,logappend=on",
         "-serial", "chardev:console",
 
         "-device", "virtio-serial-pci,id=ports,max_ports=16",
@@ -114,10 +114,16 @@ def l0_argv(
         ),
         # L2's console, recorded as well. A file as the backend would stall the port, and so the VMM, when it
         # is full or the disk is; a ring takes everything, and what the log cannot take is lost.
-        "-chardev", f"ringbuf,id=console2,size=4096,logfile={wiring.consoles}/console-l2.log,logappend=on",
+        "-chardev", "ringbuf,id=console2,size=4096,"
+                    f"logfile={_word(wiring.consoles)}/console-l2.log,logappend=on",
         "-device", f"virtserialport,bus=ports.0,nr=15,chardev=console2,name={ports.L2_CONSOLE}",
     ]
     # fmt: on
+
+
+def _word(path: Path) -> str:
+    """A path as the value of one of QEMU's options, in which a comma begins the next (qemu(1))."""
+    return str(path).replace(",", ",,")
 
 
 def _boot_words(boot: Boot) -> list[str]:

@@ -43,7 +43,12 @@ def probe(command: Sequence[str]) -> EmulatorCapabilities:
 
     :raises CapabilityError: it does not start, or has no ``virt`` machine.
     """
-    version = _ask(command, "--version").splitlines()[0]
+    version = next(iter(_ask(command, "--version").splitlines()), "")
+    if not version:
+        raise CapabilityError(
+            f"{command[-1]} does not tell its version",
+            hint="give a qemu-system-aarch64 with --l0-qemu",
+        )
     machines = _ask(command, "-machine", "help")
     alias = re.search(r"^virt\s.*\(alias of (virt-[\d.]+)\)", machines, re.MULTILINE)
     if alias is None:
@@ -119,7 +124,11 @@ def _commands(command: Sequence[str]) -> tuple[str, ...]:
     """Of a machine without anything."""
     nothing = ("-nodefaults", "-machine", "none", "-display", "none", "-qmp", "stdio")
     for line in _ask(command, *nothing, said=_QUESTIONS).splitlines():
-        answer = json.loads(line).get("return")
+        try:
+            said = json.loads(line)
+        except ValueError:
+            continue  # a wrapper's own words
+        answer = said.get("return") if isinstance(said, dict) else None
         if isinstance(answer, list):
             return tuple(sorted(entry["name"] for entry in answer))
     raise CapabilityError(f"{command[-1]} does not tell its monitor's commands", hint="run `seabus doctor`")

@@ -79,6 +79,10 @@ class RunFolder:
             # No descriptor or no room is left: nobody must be left with half of a folder.
             for folder in (newborn, self.path):
                 _unmake(folder)
+            if hasattr(self, "undertaker"):
+                self.undertaker.dismiss()
+            if hasattr(self, "_lock"):
+                os.close(self._lock)
             raise
 
     def __enter__(self) -> Self:

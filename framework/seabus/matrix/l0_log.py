@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from seabus.channel.qmp import Qmp
+from seabus.errors import MachineError
 from seabus.kvmprobe import layout
 from seabus.kvmprobe.cell import Result
 from seabus.matrix.question import Question
@@ -42,7 +43,7 @@ class Line:
 @contextlib.asynccontextmanager
 async def logging(qmp: Qmp, path: Path) -> AsyncIterator[None]:
     """While the body runs, the emulator writes every exception to a file."""
-    await _monitor(qmp, f"logfile {path}")
+    await _monitor(qmp, f"logfile {_quoted(path)}")
     await _monitor(qmp, "log int")
     try:
         yield
@@ -51,7 +52,18 @@ async def logging(qmp: Qmp, path: Path) -> AsyncIterator[None]:
 
 
 async def _monitor(qmp: Qmp, line: str) -> None:
-    await qmp.execute("human-monitor-command", {"command-line": line})
+    """Carry out a command that has nothing to say.
+
+    :raises MachineError: it had.
+    """
+    if said := (await qmp.execute("human-monitor-command", {"command-line": line})).strip():
+        raise MachineError(f"L0's monitor, told `{line}`, says: {said}")
+
+
+def _quoted(path: Path) -> str:
+    """As a word of QEMU's human monitor (monitor/hmp.c get_str())."""
+    escaped = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def read(log: Path) -> list[Line]:

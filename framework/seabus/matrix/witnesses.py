@@ -76,6 +76,9 @@ def _aloud() -> Callable[[Question], Question]:
 
 
 def _reported(run: MatrixRun) -> Mapping[int, tuple[Question, Result]]:
-    """By number of the cell, in the order they were asked."""
-    asked = [(run.answers[n].question, result) for n, result in run.results.items() if result.records]
-    return dict(enumerate(asked))
+    """By number of the cell, as they were asked; those whose payload was silent have one, too."""
+    return {
+        number: (run.answers[n].question, result)
+        for number, (n, result) in enumerate(run.results.items())
+        if result.records
+    }

@@ -34,7 +34,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if scenario_of(item) is not None]
     for item in items:
         # A known defect is expected to fail as well: that is not the failure looked for here.
-        item.own_markers = [marker for marker in item.own_markers if marker.name != "xfail"]
+        for node in item.listchain():
+            node.own_markers = [marker for marker in node.own_markers if marker.name != "xfail"]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -122,7 +122,7 @@ def write_result(
     told = {
         **judged,
         "verdict": str(verdict),
-        "reason": judged["reason"] if judged["verdict"] == str(verdict) else _said(error),
+        "reason": judged["reason"] if judged["verdict"] == str(verdict) else _said(error, report),
         "seconds": {**judged["seconds"], "test": report.duration},
         "test": item.nodeid,
         "outcome": report.outcome,
@@ -145,10 +145,10 @@ def scenario_of(item: pytest.Item) -> dict[str, Any] | None:
     return {"title": about.title, "fault": about.fault, "sources": list(about.sources)}
 
 
-def _said(error: BaseException | None) -> str:
+def _said(error: BaseException | None, report: pytest.TestReport) -> str:
     """What a test ended with, one line."""
     if error is None:
-        return "ended without a verdict"
+        return str(report.longrepr) if report.failed else "ended without a verdict"
     return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 

@@ -187,6 +187,7 @@ def tell_moves(terminal: TerminalReporter) -> None:
             terminal.line(f"{test}: {text}")
 
 
+@pytest.hookimpl(trylast=True)  # after pytest has ended what fixtures an interruption left
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """The host is given back when the worker has no more tests."""
     if _BENCH in session.config.stash:

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +14,7 @@ import pytest
 from seabus.errors import UsageError
 from seabus.machine.config import WorldConfig, field_of, value_of
 from seabus.plugin import circumstances, keep, lab
+from seabus.world import needs
 
 _WORLD: Final = "seabus_world"
 _PREFIX: Final = "--seabus-"
@@ -67,10 +70,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    _must_be_spelt_right(config.option.seabus_require)
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
     if config.option.seabus_dry_run and hasattr(config.option, "dist"):
         config.option.dist = "no"  # listing needs no workers
+
+
+def _must_be_spelt_right(required: Sequence[str]) -> None:
+    """A suite may have capabilities of its own; what is nearly one of ours is a slip, and checks nothing."""
+    known = ("all", *needs.NAMES)
+    for name in required:
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+        if near and name not in known:
+            raise pytest.UsageError(f"--seabus-require={name}: did you mean {near[0]}?")
 
 
 def world_config(node: pytest.Item | pytest.Collector, config: pytest.Config) -> WorldConfig:

@@ -17,6 +17,8 @@ from seabus.plugin.evidence import SESSION, VERDICT
 
 #: Where a test's error is found again once it has ended.
 ERROR: Final = pytest.StashKey[BaseException | None]()
+#: What the test's own function came to.
+_OF_CALL: Final = pytest.StashKey[Verdict]()
 #: What pytest-timeout says when it ends a test by a signal.
 _TIMED_OUT: Final = "from pytest-timeout"
 _SHOWN: Final = {
@@ -59,7 +61,9 @@ def pytest_runtest_makereport(
     if error is not None:
         item.stash[ERROR] = error
     if _is_told(item, report, error):
-        verdict = _verdict(error, session.outcome.judgement if session and session.outcome else None)
+        verdict = _verdict(report, error, session.outcome.judgement if session and session.outcome else None)
+        if report.when == "call":
+            item.stash[_OF_CALL] = verdict
         _note(item, report, verdict)
         try:
             evidence.write_result(item, verdict, error, report)
@@ -78,13 +82,16 @@ def pytest_runtest_makereport(
 
 
 def _is_told(item: pytest.Item, report: pytest.TestReport, error: BaseException | None) -> bool:
-    """Whether a phase decides what a test with a folder, or its module's session, comes to."""
+    """Whether a phase decides what a test with a folder, or its module's session, comes to.
+
+    What goes wrong as a test ends is told, but not instead of what it found wrong with the system.
+    """
     has_folder = evidence.FOLDER in item.stash
     if report.when == "call":
         return has_folder or evidence.session_of(item) is not None
-    if report.when == "setup" and error is not None and has_folder:
-        return True
-    return _ours(error) or (has_folder and isinstance(error, OSError))
+    if report.when == "teardown" and item.stash.get(_OF_CALL, None) is Verdict.FAIL:
+        return False
+    return _ours(error) or (has_folder and error is not None)
 
 
 def _ours(error: BaseException | None) -> bool:
@@ -129,7 +136,9 @@ def _note(item: pytest.Item, report: pytest.TestReport, verdict: Verdict) -> Non
     item.user_properties += told
 
 
-def _verdict(error: BaseException | None, judgement: Judgement | None) -> Verdict:
+def _verdict(report: pytest.TestReport, error: BaseException | None, judgement: Judgement | None) -> Verdict:
+    if error is None and report.failed:
+        return Verdict.FAIL  # a known defect was not met: pytest's strict xfail
     if error is None:
         return judgement.verdict if judgement else Verdict.UNKNOWN
     if isinstance(error, NotAsExpectedError):
@@ -140,7 +149,8 @@ def _verdict(error: BaseException | None, judgement: Judgement | None) -> Verdic
         return Verdict.UNKNOWN if error.exit_code == 4 else Verdict.ERROR
     if _TIMED_OUT in str(error):
         return Verdict.ERROR  # a deadline of the user's: it says nothing of the system under test
-    return Verdict.FAIL if isinstance(error, AssertionError | pytest.fail.Exception) else Verdict.ERROR
+    failed = report.when == "call" and isinstance(error, AssertionError | pytest.fail.Exception)
+    return Verdict.FAIL if failed else Verdict.ERROR
 
 
 def _evidence(error: SeabusError) -> list[tuple[str, str]]:

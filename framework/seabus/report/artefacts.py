@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import time
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from seabus.world.world import World
 
 KEEP: Final = 200
+#: What :func:`new` calls its folders; others' are none of ours, wherever SEABUS_ARTEFACTS points.
+_OURS: Final = re.compile(r"[0-9]{8}-[0-9]{6}-(?P<pid>[0-9]+)-[0-9a-f]{4}")
 
 
 def new(chosen: Path | None = None) -> Path:
@@ -50,7 +53,12 @@ async def keep_vmm_log(world: World) -> None:
 
 
 def _prune(root: Path) -> None:
-    """Forget the oldest of the runs kept by default; a folder the user chose is never touched."""
-    for path in sorted(root.iterdir())[: 1 - KEEP or None]:
-        if path.is_dir():
+    """Forget the oldest of the runs kept by default, but for those that still run.
+
+    A folder the user chose is never touched.
+    """
+    ours = sorted(path for path in root.iterdir() if _OURS.fullmatch(path.name))
+    for path in ours[: 1 - KEEP or None]:
+        found = _OURS.fullmatch(path.name)
+        if found and path.is_dir() and not Path("/proc", found["pid"]).exists():
             shutil.rmtree(path, ignore_errors=True)

@@ -63,6 +63,9 @@ NEEDS: Final = {
     ),
 }
 
+#: All that a run may be told to require: what is probed, and what else is found missing as it is used.
+NAMES: Final = (*NEEDS, "firmware-record", "kvm", "l2_backing", "restart-vmm")
+
 
 async def has(world: World, need: Need) -> bool:
     """Whether the living world has a capability."""

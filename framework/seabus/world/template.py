@@ -60,7 +60,18 @@ def ensure(config: WorldConfig, *, store: Store, artefacts: Path, say: Say) -> F
     image = emulator.get(store, say=say)
     guest_images = guests.get(store, say=say)
     builder = _Builder(config, image, guest_images, artefacts, say)
-    entry = store.get(_KIND, builder.inputs(), builder.build, say=say, need_mib=config.l1_memory_mib + 512)
+    inputs = builder.inputs()
+
+    def build(folder: Path) -> Mapping[str, Any]:
+        made = builder.build(folder)
+        if builder.inputs() != inputs:
+            raise BootError(
+                "a file of yours was replaced while the world was booted from it",
+                hint="try again once it is built",
+            )
+        return made
+
+    entry = store.get(_KIND, inputs, build, say=say, need_mib=config.l1_memory_mib + 512)
     notes = entry.manifest["notes"]
     # Ours is what it was when it was asked, down to its libraries; a user's own may have been upgraded.
     found = builder.found() if config.l0_qemu else EmulatorCapabilities(**notes["capabilities"])

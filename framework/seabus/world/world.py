@@ -200,9 +200,10 @@ class EmulatedWorld(World):
 
         :param beside: serves what is left of it; without, that is its console and its monitor.
         """
-        await self.process.keep(seconds, beside=beside)
+        # First: what is kept must be found. What is not, for we were stopped before we said so, ends with us.
         owner = psutil.Process(self.process.pid).ppid()
         self.folder.give_away(owner, purpose="kept", until=time.time() + seconds)
+        await self.process.keep(seconds, beside=beside)
 
     def fault_at(self, address: HostPhysical) -> Fault:
         from seabus.faults.record import MemoryRecord

@@ -28,10 +28,21 @@ def test_the_negative_control_finds_a_scenario_that_cannot_fail(suite: pytest.Py
 
         def test_no_scenario(world):
             raise AssertionError
+
+        @pytest.mark.xfail(strict=True)
+        class TestKnown:
+            @pytest.mark.xfail(strict=True)
+            @announced(())
+            def test_vacuous(self, world):
+                inject(world)
+
+            @announced()
+            def test_sound(self, world):
+                world.expect(inject(world)[1])
         """
     )
     run = suite.runpytest("--seabus-negative-control")
-    assert run.parseoutcomes() == {"passed": 1, "failed": 1, "errors": 1, "deselected": 1}
+    assert run.parseoutcomes() == {"passed": 2, "failed": 2, "errors": 1, "deselected": 1}
     run.stdout.fnmatch_lines(["*passed without its injection: this scenario cannot fail*"])
 
 

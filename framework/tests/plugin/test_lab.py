@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 from xml.etree import ElementTree
 
 import pytest
@@ -64,6 +65,7 @@ class FakeBench:
         return Move(name, WHY)
 
     def close(self) -> None:
+        assert not self.open, "a host is given back while a world stands on it"
         self.did.append("close")
 
 
@@ -225,3 +227,15 @@ def test_after(mine):
 """
     assert suite.run(text) == {"passed": 2, "errors": 1}
     assert "ValueError: mine" in suite.said
+
+
+def test_the_host_is_given_back_after_what_fixtures_do(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interruption leaves them to the end of pytest's session."""
+
+    def given_back(config: pytest.Config) -> FakeBench:
+        config.stash[cast(pytest.StashKey[FakeBench], lab._BENCH)] = suite.bench
+        return suite.bench
+
+    monkeypatch.setattr(lab, "bench", given_back)
+    suite.run("def test_it(world): raise KeyboardInterrupt")
+    assert suite.bench.did == ["world on a", "close"]

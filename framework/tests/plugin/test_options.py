@@ -35,6 +35,13 @@ def test_help_has_one_group_and_one_prefix(pytester: pytest.Pytester) -> None:
     assert all(option.startswith("--seabus-") for option in options)
 
 
+@pytest.mark.parametrize("slip", ["hard-ofline", "host_apei", "kvn"])
+def test_a_slip_in_what_is_required_is_told(pytester: pytest.Pytester, slip: str) -> None:
+    run = pytester.runpytest("--seabus-require=luck", f"--seabus-require={slip}")
+    assert run.ret == pytest.ExitCode.USAGE_ERROR
+    run.stderr.fnmatch_lines([f"ERROR: --seabus-require={slip}: did you mean *"])
+
+
 def test_ini_then_option_then_markers(pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\nseabus_world =\n    l1_mode = vhe\n    l2_cpus = 3\n    l2_ras = off\n")
     pytester.makepyfile(SHOW)

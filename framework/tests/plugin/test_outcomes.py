@@ -96,6 +96,8 @@ def test_each_verdict_is_told_apart(suite: pytest.Pytester, how: str) -> None:
     assert said["test_lacks_something"]["reason"] == "L1: no such thing (probe: it)"
     assert said["test_judges_and_then_fails"]["reason"].startswith("assert not ")
     run.stdout.fnmatch_lines(["*seabus artefacts*", str(kept / "test_fails")])
+    run.stdout.fnmatch_lines(["*no verdict*", "*seabus artefacts*", str(kept / "test_never_judges")])
+    run.stdout.fnmatch_lines(["UNKNOWN *::test_never_judges - *the scenario ended without a verdict*"])
     recorded = properties(suite.path / "junit.xml", "seabus_artefacts")
     assert recorded == {name: str(kept / name) for name in said}
     titles = properties(suite.path / "junit.xml", "seabus_title")
@@ -103,6 +105,53 @@ def test_each_verdict_is_told_apart(suite: pytest.Pytester, how: str) -> None:
     assert titles.keys() == said.keys() - {"test_is_no_scenario", "test_judges_and_then_fails"}
     kinds = {run.name: str(run.kind) for run in load([kept]).runs}
     assert kinds == properties(suite.path / "junit.xml") | {"test_is_no_scenario": "unjudged"}
+
+
+def test_what_comes_after_a_verdict_does_not_hide_it(suite: pytest.Pytester) -> None:
+    """A failure is not turned into an error, nor does a pass stay where pytest says otherwise."""
+    suite.makepyfile(
+        """
+        from suite import *
+
+        @pytest.fixture
+        def breaks(world):
+            yield
+            raise MachineError("the emulator would not end")
+
+        @pytest.fixture
+        def asserts(world):
+            yield
+            assert not "tidy"
+
+        @announced(HOST[:2])
+        def test_fails_and_breaks(world, breaks):
+            world.expect(inject(world)[1][:2])
+
+        @announced()
+        def test_passes_and_breaks(world, breaks):
+            world.expect(inject(world)[1])
+
+        @announced()
+        def test_passes_and_asserts(world, asserts):
+            world.expect(inject(world)[1])
+
+        @pytest.mark.xfail(strict=True, reason="docs/findings/9999")
+        @announced()
+        def test_is_well(world):
+            world.expect(inject(world)[1])
+        """
+    )
+    suite.runpytest("--junitxml=junit.xml", "--seabus-artefacts=kept")
+    said = {
+        path.parent.name: json.loads(path.read_text()) for path in (suite.path / "kept").glob("*/result.json")
+    }
+    assert {name: (told["verdict"], told["reason"]) for name, told in said.items()} == {
+        "test_fails_and_breaks": ("fail", said["test_fails_and_breaks"]["findings"][0]["text"]),
+        "test_passes_and_breaks": ("error", "the emulator would not end"),
+        "test_passes_and_asserts": ("error", "assert not 'tidy'"),
+        "test_is_well": ("fail", "[XPASS(strict)] docs/findings/9999"),
+    }
+    assert properties(suite.path / "junit.xml") == {name: told["verdict"] for name, told in said.items()}
 
 
 def properties(junit: Path, wanted: str = "seabus_verdict") -> dict[str, str]:

@@ -18,7 +18,7 @@ import pytest
 import seabus
 from seabus import cli
 from seabus.attach import client
-from seabus.cli import parser, up
+from seabus.cli import execute, parser, up
 from seabus.errors import HostError
 from seabus.world.freeze import Frozen
 
@@ -69,6 +69,42 @@ def test_an_error_is_an_object_too(
     assert json.loads(told.out)["error"]["message"] in told.err
     assert cli.main([word for word in words if word != "--json"]) == code
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("words", [["--l2-cpus", "0"], ["--seed", "x"], ["no-such.toml"]])
+@pytest.mark.usefixtures("runtime")
+def test_a_run_that_cannot_begin_is_an_object_too(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["run", "--json", "-", *words]) == 2
+    told = capsys.readouterr()
+    assert json.loads(told.out)["error"]["message"] in told.err
+
+
+@pytest.mark.parametrize(
+    ("words", "argv", "json_", "stdin"),
+    [
+        (["l1", "--", "uname", "-a"], ["uname", "-a"], False, False),
+        (["l1", "uname", "--json"], ["uname", "--json"], False, False),
+        (["l1", "--json", "--", "uname"], ["uname"], True, False),
+        (["--json", "l1", "-i", "cat"], ["cat"], True, True),
+    ],
+)
+def test_options_of_exec_may_follow_the_level(
+    words: list[str],
+    argv: list[str],
+    json_: bool,
+    stdin: bool,
+) -> None:
+    arguments = parser("exec").parse_args(["exec", *words])
+    assert execute._command(arguments) == argv
+    assert (arguments.json, arguments.stdin) == (json_, stdin)
+
+
+@pytest.mark.usefixtures("runtime")
+def test_an_option_that_exec_has_not_is_no_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["exec", "l1", "--jsn", "uname"]) == 2
+    assert "there is no option --jsn" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("runtime")

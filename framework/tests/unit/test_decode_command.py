@@ -108,6 +108,7 @@ def test_esr(capsys: pytest.CaptureFixture[str]) -> None:
         (["encode", "esr", "0x24", "DFS=1"], "did you mean DFSC"),
         (["encode", "esr", "0x24", "DFSC"], "'DFSC' is not FIELD=VALUE"),
         (["encode", "esr", "0x02"], "0x02 is no exception class"),
+        (["encode", "esr", "0x24", "el=1"], "el is no field of the register"),
         (["encode", "cper"], "say what to encode"),
     ],
 )
@@ -184,11 +185,34 @@ def test_a_record_from_toml(tmp_path: Path) -> None:
         ('"00112233"', '"0g"', "entry[1].body.data is hexadecimal digits"),
         ("2026-11-23T10:00:00", '"noon"', "entry[0].timestamp is a date and time"),
         ("[[entry]]", "[[entry", "at line 3"),
+        ('section = "arm-processor"', 'section = ["arm-processor"]', "entry[0]: there is no section ["),
+        (
+            "[[entry.body.errors]]\ntype = 2\nerror_info = 0x54007f",
+            "errors = [1]",
+            "body.errors[0] is a table",
+        ),
+        ("[entry.body]\nguid", "body = 5\nguid", "entry[1] has no 'guid'"),
     ],
 )
 def test_what_is_wrong_in_toml_is_named(
     before: str, after: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "in.toml").write_text(RECORD.replace(before, after, 1))
+    assert main(["encode", "cper", "--from", str(tmp_path / "in.toml")]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("entry = [1]", "entry[0] is a table"),
+        ('[[entry]]\nsection = "memory"\nbody = 5', "entry[0].body is a table"),
+        ("entry = 1", "the record has no entry"),
+    ],
+)
+def test_what_is_no_table_is_named(
+    text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in.toml").write_text(text)
     assert main(["encode", "cper", "--from", str(tmp_path / "in.toml")]) == 2
     assert message in capsys.readouterr().err

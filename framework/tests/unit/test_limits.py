@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import socket
 import sys
@@ -17,6 +18,9 @@ from seabus.errors import ChannelError
 from seabus.machine import process
 from seabus.machine.process import EmulatorProcess
 from seabus.report import artefacts
+
+#: No process: beyond the largest number that Linux gives (include/linux/threads.h PID_MAX_LIMIT).
+_NOBODY = 1 << 23
 
 
 def test_an_agent_that_never_ends_its_line_is_left() -> None:
@@ -66,9 +70,14 @@ def test_an_emulator_is_limited(tmp_path: Path) -> None:
 def test_the_newest_folders_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEABUS_ARTEFACTS", str(tmp_path))
     for number in range(artefacts.KEEP + 5):
-        (tmp_path / f"20200101-{number:06}").mkdir()
+        (tmp_path / f"20200101-{number:06}-{_NOBODY}-00ff").mkdir()
+    still_runs = tmp_path / f"20190101-000000-{os.getpid()}-00ff"
+    others = [tmp_path / name for name in ("20190101", "20190101-000000", "results-2019")]
+    for folder in (still_runs, *others):
+        folder.mkdir()
     newest = artefacts.new()
-    kept = sorted(path.name for path in tmp_path.iterdir())
-    assert len(kept) == artefacts.KEEP
-    assert kept[0] == "20200101-000006"
-    assert newest.name in kept
+    kept = {path.name for path in tmp_path.iterdir()} - {folder.name for folder in others}
+    assert all(folder.is_dir() for folder in others)
+    assert {still_runs.name, newest.name} < kept
+    assert sorted(kept)[1] == f"20200101-000006-{_NOBODY}-00ff"
+    assert len(kept - {still_runs.name}) == artefacts.KEEP

@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from seabus.errors import ImageError
@@ -54,3 +58,76 @@ def test_a_disk_that_is_full_in_the_end(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(ImageError, match="could not fetch the arm64 packages") as caught:
         fetch(tmp_path)
     assert "free some room" in caught.value.hint
+
+
+STUBBORN = """
+trap '' PIPE
+trap 'echo "I: main() received signal TERM: waiting for setup..." >&2' TERM
+sh -c 'echo $$ >"$0"; echo "I: downloading..." >&2; exec sleep 60' "$PIDS" &
+wait; wait
+echo "I: removing the root directory..." >&2
+touch "$PIDS.cleaned"
+"""
+
+
+def stubborn(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """As mmdebstrap is: told to end, it waits for what it started, and then cleans up."""
+    monkeypatch.setenv("PIDS", str(folder / "pid"))
+    stand_in(folder, monkeypatch, STUBBORN)
+    return folder / "pid"
+
+
+def is_gone(pid: Path) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(int(pid.read_text())).status() == psutil.STATUS_ZOMBIE  # to be reaped
+    return True
+
+
+def test_what_a_fetch_that_never_ends_has_started_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pid = stubborn(tmp_path, monkeypatch)
+    monkeypatch.setattr(packages, "_FETCH_SECONDS", 0.5)
+    with pytest.raises(ImageError, match="did not fetch the arm64 packages within"):
+        fetch(tmp_path)
+    assert is_gone(pid)
+    assert (tmp_path / "pid.cleaned").exists()
+
+
+def test_an_interruption_ends_what_a_fetch_has_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pid = stubborn(tmp_path, monkeypatch)
+
+    def interrupted(_: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        packages.fetch(["dash"], architecture="arm64", source=SOURCE, tar=tmp_path / "tar", say=interrupted)
+    assert is_gone(pid)
+    assert (tmp_path / "pid.cleaned").exists()
+
+
+def test_what_ends_by_nothing_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIDS", str(tmp_path / "pid"))
+    stand_in(tmp_path, monkeypatch, "trap '' TERM; echo $$ >$PIDS; while :; do sleep 1; done")
+    monkeypatch.setattr(packages, "_FETCH_SECONDS", 0.5)
+    monkeypatch.setattr(packages, "_CLEAN_UP_SECONDS", 1)
+    with pytest.raises(ImageError, match="did not fetch the arm64 packages within"):
+        fetch(tmp_path)
+    assert is_gone(tmp_path / "pid")
+
+
+def test_a_killed_builder_leaves_no_fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pid = stubborn(tmp_path, monkeypatch)
+    builder = multiprocessing.get_context("fork").Process(target=fetch, args=(tmp_path,))
+    builder.start()
+    late = time.monotonic() + 20
+    while not (pid.exists() and pid.read_text()) and time.monotonic() < late:
+        time.sleep(0.02)
+    builder.kill()
+    builder.join()
+    while not (is_gone(pid) and (tmp_path / "pid.cleaned").exists()) and time.monotonic() < late:
+        time.sleep(0.02)
+    assert is_gone(pid)
+    assert (tmp_path / "pid.cleaned").exists()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,7 +13,7 @@ import pytest
 from IPython.core.completer import IPCompleter, provisionalcompleter
 
 from seabus.guest.victim import Victim
-from seabus.interactive import scope
+from seabus.interactive import prompt, scope
 from seabus.interactive.loop import LoopThread
 from seabus.interactive.playground import Playground
 from seabus.interactive.prompt import PlainCompleter
@@ -64,3 +65,9 @@ def test_completion_asks_no_world(names: dict[str, Any]) -> None:
     assert plain.complete("v.page.", 0) is None
     assert plain.complete("v.tou", 0) == "v.touch("
     assert plain.complete("chains.ho", 0) == "chains.host"
+
+
+def test_a_script_knows_that_it_is_run(names: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    text = "def main():\n    print('ran', decode.__name__)\n\nif __name__ == '__main__':\n    main()\n"
+    assert prompt.play(io.StringIO(text), names) == 0
+    assert capsys.readouterr().out == "ran decode\n"

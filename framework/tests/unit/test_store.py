@@ -15,9 +15,11 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
+import filelock
 import pytest
 
-from seabus.errors import DiskError, ImageError
+from seabus import cli
+from seabus.errors import CapabilityError, DiskError, ImageError
 from seabus.images import manifest
 from seabus.images import store as store_module
 from seabus.images.store import USERS_OWN, Store, digest
@@ -387,3 +389,52 @@ def test_waiting_for_another_builder_has_an_end(tmp_path: Path, monkeypatch: pyt
 
     store.get("thing", {"a": 1}, build, say=silent)
     assert said == ["another process is building thing; waiting for it"]
+
+
+KEY = "0123456789abcdef0123"
+#: No process: beyond the largest number that Linux gives (include/linux/threads.h PID_MAX_LIMIT).
+NOBODY = 1 << 23
+
+
+def test_only_what_is_ours_is_swept(tmp_path: Path) -> None:
+    """SEABUS_CACHE may be somebody's home, with folders whose names end in a number as well."""
+    ours = [f".thing-{KEY}-{NOBODY}", f"..thing-{KEY}-{NOBODY}", f".removed-thing-{KEY}-{NOBODY}"]
+    alive = f".thing-{KEY}-{os.getpid()}"
+    others = [f".venv-{NOBODY}", f".config-{NOBODY}", f".thing-{KEY}", f"thing-{KEY}-{NOBODY}", alive]
+    for name in (*ours, *others):
+        (tmp_path / name).mkdir()
+    Store(tmp_path).sweep()
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == set(others)
+
+
+def test_what_another_container_builds_is_not_swept(tmp_path: Path) -> None:
+    """Its maker has a number there, and none, or another's, here."""
+    (tmp_path / f".thing-{KEY}-{NOBODY}").mkdir()
+    with filelock.FileLock(tmp_path / f"thing-{KEY}.lock"):
+        Store(tmp_path).sweep()
+        assert (tmp_path / f".thing-{KEY}-{NOBODY}").is_dir()
+    Store(tmp_path).sweep()
+    assert not (tmp_path / f".thing-{KEY}-{NOBODY}").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "left"),
+    [((), {"state"}), (("--templates",), {"state", "thing"}), (("--states",), {"template", "thing"})],
+)
+def test_what_a_user_froze_is_deleted_by_name_only(
+    words: tuple[str, ...], left: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEABUS_CACHE", str(tmp_path))
+    for kind in ("state", "template", "thing"):
+        Store(tmp_path).get(kind, {}, fill, say=silent)
+    assert cli.main(["image", "clean", *words]) == 0
+    assert {path.name.partition("-")[0] for path in Store(tmp_path).entries()} == left
+
+
+def test_a_lock_is_let_go_of_when_nobody_can_watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    with pytest.raises(CapabilityError, match="flock") as kept:
+        Store(tmp_path).get("thing", {}, fill, say=silent)
+    monkeypatch.undo()
+    assert Store(tmp_path).get("thing", {}, fill, say=silent).file("ram").exists()
+    assert kept.value.hint
