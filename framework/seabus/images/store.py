@@ -35,7 +35,7 @@ from seabus.images.manifest import USERS_OWN, damaged, key_of
 from seabus.patience import scale
 from seabus.undertaker import Undertaker
 
-__all__ = ["USERS_OWN", "Entry", "Say", "Store", "digest", "key_of"]
+__all__ = ["USERS_OWN", "Entry", "Say", "Store", "digest", "key_of", "note_use"]
 
 Say = Callable[[str], None]
 
@@ -343,9 +343,14 @@ class Store:
                 raise damaged(path, f"{name} cannot be read: {error.strerror}") from error
         if any(stamps.get(name) != stamp for name, stamp in seen.items()):
             _write_stamps(path, seen)
-        with contextlib.suppress(OSError):
-            os.utime(path / _STAMPS)  # when it was last used, for prune()
+        note_use(path)
         return entry
+
+
+def note_use(path: Path) -> None:
+    """An entry is used now: who has opened one may go on with it for hours, and prune() must know."""
+    with contextlib.suppress(OSError):
+        os.utime(path / _STAMPS)
 
 
 def _made(path: Path) -> float:

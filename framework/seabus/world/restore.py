@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from seabus.channel.agent import Agent
 from seabus.errors import CloneError, DeadlineError, MachineError, SeabusError
+from seabus.images.store import note_use
 from seabus.machine import ports
 from seabus.patience import CLONE, deadline
 from seabus.world import freeze, made_by, migration
@@ -40,6 +41,7 @@ async def cloned(
         the clone is not alive in every part.
     """
     made_by.check(frozen.notes.get("made_by", {}), frozen.parts)
+    note_use(frozen.ram.parent)
     async with emulated(
         frozen.parts,
         purpose=purpose,

@@ -3,18 +3,24 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from seabus.arch.expected_abort import KvmInjection, Origin
-from seabus.errors import NoVerdictError
+from seabus.channel.qmp import Qmp
+from seabus.errors import MachineError, NoVerdictError
 from seabus.kvmprobe.cell import Record, Result
 from seabus.kvmprobe.vm import Vm
-from seabus.matrix import kvm_trace, l0_log
+from seabus.matrix import kvm_trace, l0_log, witnesses
 from seabus.matrix.aborts import abort_question
 from seabus.matrix.places import Place
 from seabus.matrix.question import Question
+from seabus.matrix.run import MatrixRun
 
 TRACE = b"""\
 # tracer: nop
@@ -116,3 +122,35 @@ def test_an_abort_of_the_processor_is_none_of_kvms(vm: Vm) -> None:
     told = kvm_trace.all_contradictions({12: (mine, RESULT)}, TRACE)[12]
     assert told == ["SIGBUS codes [4], not []"]
     assert kvm_trace.all_contradictions({12: (mine, RESULT)}, b"\n".join(TRACE.splitlines()[:3])) == {}
+
+
+def test_a_silent_cell_keeps_its_number(question: Question) -> None:
+    """The trace has marks of all that were run, in their order."""
+    silent = replace(RESULT, records=())
+    answers = [SimpleNamespace(question=question)] * 9
+    run = SimpleNamespace(answers=answers, results={3: RESULT, 5: silent, 8: RESULT})
+    assert list(witnesses._reported(cast(MatrixRun, run))) == [0, 2]
+
+
+class Monitor:
+    """Refuses a file whose path it takes for several words."""
+
+    def __init__(self, says: str) -> None:
+        self.asked: list[str] = []
+        self._says = says
+
+    async def execute(self, command: str, arguments: dict[str, str]) -> str:
+        assert command == "human-monitor-command"
+        self.asked.append(arguments["command-line"])
+        return self._says
+
+
+def test_the_emulator_is_told_of_any_path() -> None:
+    async def log(monitor: Monitor) -> None:
+        async with l0_log.logging(cast(Qmp, monitor), Path('/my runs/"a"/l0.log')):
+            pass
+
+    asyncio.run(log(told := Monitor("")))
+    assert told.asked[0] == r'logfile "/my runs/\"a\"/l0.log"'
+    with pytest.raises(MachineError, match="says: extraneous characters"):
+        asyncio.run(log(Monitor("logfile: extraneous characters at the end of line\n".partition(": ")[2])))

@@ -237,5 +237,5 @@ def test_the_host_is_given_back_after_what_fixtures_do(suite: Suite, monkeypatch
         return suite.bench
 
     monkeypatch.setattr(lab, "bench", given_back)
-    suite.run("def test_it(world): raise KeyboardInterrupt")
+    suite.run("import pytest\ndef test_it(world): pytest.exit('enough')")
     assert suite.bench.did == ["world on a", "close"]

@@ -9,6 +9,9 @@ import pytest
 
 from seabus import patience
 from seabus.errors import UsageError
+from seabus.machine import ports
+from seabus.machine.argv import Wiring, l0_argv
+from seabus.machine.capabilities import EmulatorCapabilities
 from seabus.machine.config import WorldConfig
 from seabus.world import boot
 
@@ -48,3 +51,21 @@ def test_patience_must_be_sensible(value: str, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("SEABUS_PATIENCE", value)
     with pytest.raises(UsageError, match="SEABUS_PATIENCE"):
         patience.scale()
+
+
+def test_a_comma_in_a_path_begins_no_option_of_the_emulator(tmp_path: Path) -> None:
+    place = tmp_path / "runs, mine"
+    argv = l0_argv(
+        ["qemu-system-aarch64"],
+        WorldConfig(),
+        EmulatorCapabilities(version="", machine="virt-11.1", monitor_object=True),
+        firmware=place / "efi",
+        ram=place / "ram",
+        wiring=Wiring(
+            descriptors=dict.fromkeys(("qmp", *ports.CONNECTED), 3), folder=place / "run", consoles=place
+        ),
+        boot=None,
+    )
+    named = [word for word in argv if "runs," in word and not word.endswith("efi")]
+    assert len(named) == 4
+    assert all("runs,, mine" in word for word in named)

@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from seabus.errors import CapabilityError, CloneError
+from seabus.errors import BootError, CapabilityError, CloneError
 from seabus.images import emulator, guests
 from seabus.images.emulator import EmulatorImage
 from seabus.images.guests import GuestImages
 from seabus.images.store import Entry, Store
 from seabus.machine import capabilities
+from seabus.machine.capabilities import EmulatorCapabilities
 from seabus.machine.config import WorldConfig
 from seabus.world import made_by, restore, template
 from seabus.world.freeze import Frozen
@@ -126,3 +127,32 @@ def test_another_library_is_another_emulator(tmp_path: Path) -> None:
 def test_one_that_is_gone_is_told(tmp_path: Path) -> None:
     with pytest.raises(CapabilityError, match="cannot be read: No such file"):
         capabilities.own(tmp_path / "none")
+
+
+def test_one_that_says_nothing_of_itself_is_told(program: Path) -> None:
+    program.write_text("#!/bin/sh\nexit 0\n")
+    with pytest.raises(CapabilityError, match="does not tell its version"):
+        capabilities.own(program)
+
+
+def test_a_wrapper_may_say_something_first(program: Path) -> None:
+    program.write_text(
+        _WRAPPER.replace("\nexec", '\ncase "$*" in *stdio*) echo "a banner"; echo 5;; esac\nexec')
+    )
+    assert capabilities.own(program).capabilities.commands == ("inject-ghes-v2-error",)
+
+
+def test_what_was_replaced_while_a_world_was_booted_is_no_template(
+    program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be found again by the file that was there before, and be refused for ever."""
+
+    def replaced(self: _Builder) -> EmulatorCapabilities:
+        program.write_text(_WRAPPER + "# another build\n")
+        return capabilities.own(program).capabilities
+
+    monkeypatch.setattr(_Builder, "found", replaced)
+    with pytest.raises(BootError, match="was replaced while the world was booted"):
+        ensured(program, tmp_path, monkeypatch)
+    monkeypatch.undo()
+    assert not list((tmp_path / "cache").glob("template-*/manifest.json"))

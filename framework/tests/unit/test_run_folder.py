@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import signal
@@ -176,3 +177,16 @@ def test_whoever_was_dismissed_never_gets_the_lock(tmp_path: Path) -> None:
         lock = os.open(tmp_path / "lock", os.O_RDWR)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.close(lock)
+
+
+def test_where_no_room_is_left_nobody_waits(monkeypatch: pytest.MonkeyPatch, runtime: Path) -> None:
+    def full(_: run_folder.RunFolder) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = psutil.Process().num_fds()
+    monkeypatch.setattr(run_folder.RunFolder, "_write", full)
+    with pytest.raises(OSError, match="No space left"):
+        run_folder.RunFolder("test")
+    assert psutil.Process().num_fds() == before
+    assert not [child for child in psutil.Process().children() if "flock" in " ".join(child.cmdline())]
+    assert not list(runtime.rglob("owner.lock"))

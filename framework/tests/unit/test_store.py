@@ -438,3 +438,31 @@ def test_a_lock_is_let_go_of_when_nobody_can_watch(tmp_path: Path, monkeypatch: 
     monkeypatch.undo()
     assert Store(tmp_path).get("thing", {}, fill, say=silent).file("ram").exists()
     assert kept.value.hint
+
+
+def test_what_is_used_by_its_clones_is_not_the_least_used(tmp_path: Path) -> None:
+    entry = Store(tmp_path).get("thing", {}, fill, say=silent)
+    os.utime(entry.path / "stamps.json", (1, 1))
+    store_module.note_use(entry.path)
+    assert time.time() - store_module._last_use(entry.path) < 60
+
+
+def test_what_changes_as_it_is_digested_is_digested_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = Store(tmp_path).get("thing", {}, fill, say=silent)
+    ram = entry.file("ram")
+    (entry.path / "stamps.json").unlink()
+
+    def changed_meanwhile(path: Path) -> str:
+        found = digest(path)
+        if path == ram:
+            ram.chmod(0o644)
+            ram.write_bytes(b"R" * ram.stat().st_size)
+        return found
+
+    monkeypatch.setattr(store_module, "digest", changed_meanwhile)
+    assert Store(tmp_path).find("thing", {}) is not None
+    monkeypatch.undo()
+    with pytest.raises(ImageError, match="ram is not what was built"):
+        Store(tmp_path).find("thing", {})
