@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import ast
 import dataclasses
+import enum
 import importlib
 import inspect
 import pkgutil
@@ -23,6 +24,9 @@ from seabus.attach import FAULT_KINDS, requests
 from seabus.catalogue import KnownDefectError
 from seabus.cli import parser
 from seabus.errors import SeabusError
+from seabus.faults.einj import Einj
+from seabus.faults.poison import HardOffline, HwpoisonInject, SoftOffline
+from seabus.faults.record import DamagedRecord, MemoryRecord, SectionRecord
 from seabus.guest.victim import Victim
 from seabus.interactive.playground import Playground
 from seabus.judge.expectation import Link
@@ -43,6 +47,8 @@ def commands() -> str:
     lines = ["# The command line", "", "Written by `ci/reference.py` from the code.", ""]
     for name, one in _commands(parser()):
         lines += [f"## `seabus {name}`", "", *_wrapped(one.description or ""), ""]
+        if one.epilog:
+            lines += ["```", *one.epilog.strip("\n").splitlines(), "```", ""]
         rows = [row for action in one._actions if (row := _row(action))]
         if rows:
             lines += ["| argument | |", "|---|---|", *rows, ""]
@@ -155,9 +161,30 @@ def api() -> str:
             if not member.startswith("_") and (callable(found) or isinstance(found, property | classmethod))
         ]
         lines.append("")
+    lines += ["## What `world.inject()` takes", "", "| | |", "|---|---|"]
+    lines += [
+        _cells(f"`{kind.__module__}.{kind.__name__}({_fields(kind)})`", _first_line(kind)) for kind in _FAULTS
+    ]
+    lines += ["", "`world.fault_at(address)` is the usual one of the world.", ""]
     return "\n".join(lines)
 
 
+def _fields(kind: type) -> str:
+    """Of a dataclass, as its call is written."""
+
+    def told(value: object) -> str:
+        if value is dataclasses.MISSING:
+            return ""
+        return f"{type(value).__name__}.{value.name}" if isinstance(value, enum.Enum) else repr(value)
+
+    return ", ".join(
+        f"{one.name}={told(one.default)}"
+        for one in dataclasses.fields(kind)
+        if one.init and one.name not in ("nonce", "level", "folder")
+    )
+
+
+_FAULTS: Final = (MemoryRecord, SectionRecord, DamagedRecord, HardOffline, SoftOffline, HwpoisonInject, Einj)
 #: What each is to who writes a test.
 _API: Final[dict[str, type]] = {
     "`world` of a test": Session,
@@ -299,7 +326,10 @@ def _commands(
 ) -> Iterator[tuple[str, argparse.ArgumentParser]]:
     for action in top._actions:
         if isinstance(action, argparse._SubParsersAction):
+            told = {choice.dest for choice in action._choices_actions}  # the others are of our own processes
             for name, one in action.choices.items():
+                if name not in told:
+                    continue
                 yield f"{prefix}{name}", one
                 yield from _commands(one, f"{prefix}{name} ")
 
@@ -310,8 +340,10 @@ def _row(action: argparse.Action) -> str:
     words = list(action.option_strings) or [str(action.metavar or action.dest)]
     if action.option_strings and action.nargs != 0:
         words[-1] += f" {action.metavar or '|'.join(map(str, action.choices or [action.dest.upper()]))}"
-    cells = (f"`{', '.join(words)}`", (action.help or "").replace("%%", "%"))
-    return _cells(*cells)
+    text = (action.help or "") % {"default": action.default, "prog": "seabus"}
+    if not action.option_strings and action.choices:
+        text = f"{text} One of {', '.join(map(str, action.choices))}.".strip()
+    return _cells(f"`{', '.join(words)}`", text)
 
 
 def _wrapped(text: str) -> list[str]:

@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import platform
+import pwd
 import shutil
 import subprocess
 import sys
@@ -29,7 +30,22 @@ Mark = Literal["ok", "note", "missing"]
 
 _PACKAGES: Final = {"setpriv": "util-linux", "flock": "util-linux"}
 _NEED_DISK_MIB: Final = 4096
+#: Its kinds of world, about 1 GB each, and the images.
+_CATALOGUE_MIB: Final = 12288
 _NEED_MEMORY_MIB: Final = 3072
+#: What the images are made with that is no program: what it is, its package, and where it may be.
+_FILES: Final = (
+    (
+        "Debian's archive keys",
+        "debian-archive-keyring",
+        ("/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp"),
+    ),
+    (
+        "arm64 C library",
+        "libc6-dev" if platform.machine() == "aarch64" else "libc6-dev-arm64-cross",
+        ("/usr/aarch64-linux-gnu/lib/libc.a", "/usr/lib/aarch64-linux-gnu/libc.a"),
+    ),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +114,14 @@ def _tools() -> Iterator[Line]:
         yield Line(mark="ok", thing="arm64 compiler", found=compiler.compiler())
     except CapabilityError as error:
         yield Line(mark="missing", thing="arm64 compiler", found=error.message, fix=error.hint)
+    for thing, package, places in _FILES:
+        there = next((place for place in places if Path(place).exists()), None)
+        fix = "" if there else f"sudo apt-get install {package}"
+        mark: Mark = "ok" if there else "missing"
+        yield Line(mark=mark, thing=thing, found=there or "not installed", fix=fix)
     if os.geteuid() != 0:
         yield _user_namespaces()
+        yield _subordinate_ids()
 
 
 def _user_namespaces() -> Line:
@@ -116,17 +138,35 @@ def _user_namespaces() -> Line:
     )
 
 
+def _subordinate_ids() -> Line:
+    """mmdebstrap looks the user's name up in both files, whatever else a directory knows."""
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    files = [Path("/etc/subuid"), Path("/etc/subgid")]
+    without = [
+        str(file)
+        for file in files
+        if not file.exists() or not any(line.startswith(f"{user}:") for line in file.read_text().splitlines())
+    ]
+    if not without:
+        return Line(mark="ok", thing="subordinate ids", found=f"{user} has some")
+    return Line(
+        mark="missing",
+        thing="subordinate ids",
+        found=f"no line for {user} in {' and '.join(without)}",
+        fix=f"echo {user}:100000:65536 | sudo tee -a {' '.join(without)}   (a range that nobody else has)",
+    )
+
+
 def _room() -> Iterator[Line]:
     cache = folders.cache()
     free = shutil.disk_usage(cache).free >> 20
     fix = "free some room, `seabus image clean`, or set SEABUS_CACHE"
     enough = free >= _NEED_DISK_MIB
-    yield Line(
-        mark="ok" if enough else "missing",
-        thing="disk",
-        found=f"{free} MiB free in {cache}",
-        fix="" if enough else fix,
-    )
+    mark: Mark = "ok" if free >= _CATALOGUE_MIB else "note" if enough else "missing"
+    found = f"{free} MiB free in {cache}"
+    if mark == "note":
+        found += f": enough for `seabus run`; all kinds of world of the catalogue take {_CATALOGUE_MIB} MiB"
+    yield Line(mark=mark, thing="disk", found=found, fix="" if enough else fix)
     memory = psutil.virtual_memory().available >> 20
     enough = memory >= _NEED_MEMORY_MIB
     yield Line(

@@ -17,7 +17,7 @@ from seabus.arch.addresses import HostPhysical
 from seabus.arch.cper import Severity, StatusBlock, memory_error_record
 from seabus.arch.esr import EXCEPTION_CLASSES, BadEsrField, encode_esr
 from seabus.cli.record_input import MOST_BYTES, open_input
-from seabus.cli.record_toml import block_from
+from seabus.cli.record_toml import SECTIONS, block_from
 from seabus.errors import UsageError
 
 _EPILOG: Final = """\
@@ -27,6 +27,17 @@ examples:
   seabus encode cper --from record.toml --format base64
 """
 _FORMATS: Final = ("binary", "hex", "base64")
+
+_TOML: Final = f"""\
+# A description; names of fields, and words for their values, as `seabus decode cper` prints them.
+severity = "recoverable"    # of the block, and of each entry that has none of its own
+[[entry]]
+section = "memory"          # or {", ".join(name for name in SECTIONS if name != "memory")}
+fru_text = "seabus"
+[entry.body]
+physical_address = 0x40001000
+error_type = "multi-bit ECC"
+"""
 
 
 def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser action is private
@@ -46,7 +57,13 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse's sub-parser a
     esr.add_argument("--json", action="store_true", help="one object")
     esr.set_defaults(main=_esr)
 
-    cper = kinds.add_parser("cper", help="a generic error status block")
+    cper = kinds.add_parser(
+        "cper",
+        help="a generic error status block",
+        description="A generic error status block: of a memory error, by options, or of anything, from TOML.",
+        epilog=_TOML,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     cper.add_argument("--from", dest="toml", metavar="FILE", help="a TOML description; - is standard input")
     cper.add_argument("--address", type=_number, help="of a memory error, physical, of the level it is for")
     cper.add_argument(

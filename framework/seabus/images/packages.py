@@ -140,6 +140,11 @@ def fetch(packages: Sequence[str], *, architecture: str, source: Source, tar: Pa
 def _advice(text: str) -> str:
     if "No space left" in text:
         return "free some room, or set SEABUS_CACHE to a larger disk"
+    if "failed to parse /etc/subuid" in text or "invalid idmap" in text:
+        return (
+            "a range of subordinate ids is missing: sudo usermod --add-subuids 100000-165535"
+            ' --add-subgids 100000-165535 "$USER", or two lines by hand where the user is of a directory'
+        )
     if "newuidmap" in text or "subuid" in text or "unshare" in text:
         return "an administrator must allow unprivileged user namespaces: sudo apt-get install uidmap"
     if "resolve" in text or "Failed to fetch" in text or "connect" in text.lower():

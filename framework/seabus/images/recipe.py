@@ -78,5 +78,5 @@ def host_architecture() -> str:
     except KeyError:
         raise CapabilityError(
             f"no emulator image for a {machine} computer",
-            hint="run on x86-64 or arm64 Linux, or give your own with --l0-qemu",
+            hint="run on x86-64 or arm64 Linux",
         ) from None

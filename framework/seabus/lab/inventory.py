@@ -211,7 +211,10 @@ class _Reader:
             blob = b""
         # RFC 4253, 6.6: the key begins with the name of its kind.
         if not blob.startswith(len(kind).to_bytes(4) + kind.encode()):
-            raise self._wrong(where, "is no public key: `ssh-ed25519 AAAA…`, as `ssh-keyscan` prints it")
+            raise self._wrong(
+                where,
+                "is no public key: `ssh-ed25519 AAAA…`, from the host's own /etc/ssh/*_key.pub",
+            )
         # With the very library that is to compare it: a key it cannot read is no key of any host.
         try:
             paramiko.PKey.from_type_string(kind, blob)

@@ -47,14 +47,14 @@ def probe(command: Sequence[str]) -> EmulatorCapabilities:
     if not version:
         raise CapabilityError(
             f"{command[-1]} does not tell its version",
-            hint="give a qemu-system-aarch64 with --l0-qemu",
+            hint="l0_qemu wants a qemu-system-aarch64",
         )
     machines = _ask(command, "-machine", "help")
     alias = re.search(r"^virt\s.*\(alias of (virt-[\d.]+)\)", machines, re.MULTILINE)
     if alias is None:
         raise CapabilityError(
             f"{command[-1]} has no machine type `virt`",
-            hint="give a qemu-system-aarch64 with --l0-qemu",
+            hint="l0_qemu wants a qemu-system-aarch64",
         )
     return EmulatorCapabilities(
         version=version,
@@ -88,7 +88,7 @@ def own(program: Path) -> OwnEmulator:
     except OSError as error:
         raise CapabilityError(
             f"the emulator {program} cannot be read: {error.strerror}",
-            hint="--l0-qemu chooses another",
+            hint="l0_qemu chooses another",
         ) from error
     return _own(program, status.st_mtime_ns, status.st_size)
 
@@ -114,7 +114,7 @@ def _digest_of(told: str) -> str:
         except OSError as error:
             raise CapabilityError(
                 f"the emulator's library {name} cannot be read: {error.strerror}",
-                hint="--l0-qemu chooses another",
+                hint="l0_qemu chooses another",
             ) from error
         total.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode())
     return total.hexdigest()
@@ -150,12 +150,12 @@ def _ask(
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CapabilityError(
             f"the emulator {command[-1]} does not start: {error}",
-            hint="run `seabus doctor`; --l0-qemu chooses another",
+            hint="run `seabus doctor`; l0_qemu chooses another",
         ) from error
     if result.returncode != 0:
         raise CapabilityError(
             f"the emulator {command[-1]} does not start",
-            hint="run `seabus doctor`; --l0-qemu chooses another",
+            hint="run `seabus doctor`; l0_qemu chooses another",
             details={"its words": result.stderr[-2000:]},
         )
     return result.stdout

@@ -64,14 +64,14 @@ class WorldConfig:
         if self.l1_mode == "vhe" and self.l1_cpus < 2:
             raise UsageError(
                 "a host in VHE mode can only be cloned with at least two CPUs",
-                hint="--l1-cpus 2; see docs/findings/0001-el2-timers-not-migrated.md",
+                hint="l1_cpus=2; see docs/findings/0001-el2-timers-not-migrated.md",
             )
         if self.l2_backing not in get_args(Backing):
             raise UsageError(f"l2_backing={self.l2_backing} is not known", hint=f"one of {get_args(Backing)}")
         if self.l2_backing == "hugetlb-1G" and self.l2_memory_mib % 1024:
             raise UsageError(
                 f"L2's {self.l2_memory_mib} MiB are not made of pages of 1 GiB",
-                hint="--l2-memory 1024 --l1-memory 3072",
+                hint="l2_memory_mib=1024, l1_memory_mib=3072",
             )
         for field in fields(self):
             value = getattr(self, field.name)

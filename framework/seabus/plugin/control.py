@@ -41,6 +41,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """A scenario must reach a verdict by what it announces; in a control, the right one is `fail`."""
+    __tracebackhide__ = True
     scenario = scenario_of(pyfuncitem)
     if scenario is None:
         return (yield)

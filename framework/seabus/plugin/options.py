@@ -14,7 +14,6 @@ import pytest
 from seabus.errors import UsageError
 from seabus.machine.config import WorldConfig, field_of, value_of
 from seabus.plugin import circumstances, keep, lab
-from seabus.world import needs
 
 _WORLD: Final = "seabus_world"
 _PREFIX: Final = "--seabus-"
@@ -79,9 +78,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _must_be_spelt_right(required: Sequence[str]) -> None:
     """A suite may have capabilities of its own; what is nearly one of ours is a slip, and checks nothing."""
+    if not required:
+        return
+    from seabus.world import needs  # slow to import
+
     known = ("all", *needs.NAMES)
     for name in required:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.65)
         if near and name not in known:
             raise pytest.UsageError(f"--seabus-require={name}: did you mean {near[0]}?")
 

@@ -29,6 +29,7 @@ _SHOWN: Final = {
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    __tracebackhide__ = True
     if shared := evidence.session_of(item):
         shared.outcome = None  # that of the test before
     return (yield from _skipping(item))
@@ -36,11 +37,13 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    __tracebackhide__ = True
     return (yield from _skipping(item))
 
 
 def _skipping(item: pytest.Item) -> Generator[None, object, object]:
     """A missing capability is a skip that names its probe, unless it is required."""
+    __tracebackhide__ = True
     try:
         return (yield)
     except CapabilityError as error:

@@ -33,5 +33,6 @@ def _tell_unknown(terminal: TerminalReporter) -> None:
             terminal.write_sep("-", name)
             terminal.write_line(content)
     for report in reports:
-        words = report.longreprtext.strip().splitlines()
-        terminal.write_line(f"UNKNOWN {report.nodeid} - {words[-1] if words else ''}")
+        crash = getattr(report.longrepr, "reprcrash", None)
+        words = str(crash.message if crash else report.longreprtext).strip().splitlines()
+        terminal.write_line(f"UNKNOWN {report.nodeid} - {words[0] if words else ''}")

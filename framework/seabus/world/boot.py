@@ -181,7 +181,7 @@ async def _reserve_huge_pages(world: EmulatedWorld, mib: int) -> None:
     if got < wanted:
         raise MachineError(
             f"L1 could set only {got} of {wanted} pages of 2 MiB aside",
-            hint="give it more memory with --l1-memory",
+            hint="give it more memory: l1_memory_mib",
         )
 
 
@@ -208,7 +208,7 @@ async def _split_huge_pages(world: World) -> None:
             return
     raise MachineError(
         "L1 cannot back the guest with small pages alone",
-        hint="--l2-backing thp leaves its huge pages as they are",
+        hint="l2_backing=thp leaves its huge pages as they are",
         details={"the VMM's memory": rollup},
     )
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from seabus.channel.agent import Agent
-from seabus.errors import BootError, CloneError
+from seabus.errors import BootError, CapabilityError, CloneError
 from seabus.guest import vmm
 from seabus.images import emulator, guests
 from seabus.images.emulator import EmulatorImage
@@ -204,9 +204,9 @@ class _Builder:
             boot=cold,
         ) as world:
             l1 = await boot.boot_l1(world, say=self.say)
-            await tracing.set_up("L1", world.l1)
+            await _observed("L1", world.l1)
             l2 = await boot.boot_l2(world, self.config, say=self.say)
-            await tracing.set_up("L2", world.l2)
+            await _observed("L2", world.l2)
             has = await needs.found(world)
             await _must_be_well(world, place)
             vmm_version = (await world.l2_qmp.execute("query-version"))["qemu"]
@@ -275,6 +275,18 @@ class _Builder:
             "firmware": packages.get("qemu-efi-aarch64", "unknown"),
             "template": key_of(self.inputs()),
         }
+
+
+async def _observed(level: str, agent: Agent) -> None:
+    """Set the witnesses up.
+
+    :raises BootError: there are none. No test is skipped for that: none could ever run on such a kernel.
+    """
+    try:
+        await tracing.set_up(level, agent)
+    except CapabilityError as error:
+        hint = "docs/how-to/bring-your-own.md lists what a kernel must have built in"
+        raise BootError(error.message, hint=hint, details=error.details) from error
 
 
 async def _must_be_well(world: EmulatedWorld, place: Path) -> None:
