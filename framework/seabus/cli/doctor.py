@@ -33,6 +33,7 @@ _NEED_DISK_MIB: Final = 4096
 #: Its kinds of world, about 1 GB each, and the images.
 _CATALOGUE_MIB: Final = 12288
 _NEED_MEMORY_MIB: Final = 3072
+_ID_FILES: Final = (Path("/etc/subuid"), Path("/etc/subgid"))
 #: What the images are made with that is no program: what it is, its package, and where it may be.
 _FILES: Final = (
     (
@@ -141,10 +142,9 @@ def _user_namespaces() -> Line:
 def _subordinate_ids() -> Line:
     """mmdebstrap looks the user's name up in both files, whatever else a directory knows."""
     user = pwd.getpwuid(os.geteuid()).pw_name
-    files = [Path("/etc/subuid"), Path("/etc/subgid")]
     without = [
         str(file)
-        for file in files
+        for file in _ID_FILES
         if not file.exists() or not any(line.startswith(f"{user}:") for line in file.read_text().splitlines())
     ]
     if not without:

@@ -38,6 +38,7 @@ _RECORD_VERSIONS: Final = (
 #: then cleans up. What does not end by that is killed. This shell, the group's first, is the one to tell.
 _TIED: Final = """
 end() {
+    child=$!
     trap '' TERM
     kill -TERM 0
     { sleep "$1"; kill -KILL 0; } >/dev/null 2>&1 &
@@ -47,8 +48,7 @@ end() {
 grace=$1; shift
 trap 'end "$grace"' TERM
 "$@" &
-child=$!
-wait "$child"
+wait $!
 """
 _LAST_LINES: Final = 12
 _CLEAN_UP_SECONDS: Final = 20

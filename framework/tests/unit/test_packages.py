@@ -131,3 +131,16 @@ def test_a_killed_builder_leaves_no_fetch(tmp_path: Path, monkeypatch: pytest.Mo
         time.sleep(0.02)
     assert is_gone(pid)
     assert (tmp_path / "pid.cleaned").exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("W: /etc/subuid is empty\nE: failed to parse /etc/subuid and /etc/subgid", "--add-subuids"),
+        ("E: newuidmap failed", "apt-get install uidmap"),
+        ("E: Failed to fetch http://x", "SEABUS_MIRROR"),
+        ("tar: No space left on device", "free some room"),
+    ],
+)
+def test_the_advice_is_for_what_was_said(said: str, advice: str) -> None:
+    assert advice in packages._advice(said)
