@@ -20,6 +20,8 @@ from pathlib import Path
 import measured
 
 _ROOT = Path(__file__).resolve().parents[1]
+#: How libFuzzer calls the inputs that something went wrong with.
+_ARTEFACTS = ("crash-", "timeout-", "oom-", "leak-")
 _TESTS = _ROOT / "framework" / "tests" / "fuzz"
 _CORPUS = _TESTS / "corpus"
 _MOST_MIB = 64
@@ -110,12 +112,10 @@ def _run(name: str, runs: int, seed: int) -> dict[str, object]:
             check=False,
         )
         seconds = time.monotonic() - started
-        found = [
-            path for path in Path(folder).iterdir() if path.name.startswith(("crash-", "timeout-", "oom-"))
-        ]
+        found = [path for path in Path(folder).iterdir() if path.name.startswith(_ARTEFACTS)]
         for path in found:
             path.rename(_ROOT / path.name)
-        if not found:
+        if not found and child.returncode == 0:
             _keep(name, Path(folder))
     stats = dict(
         line.removeprefix("stat::").split(":", 1)

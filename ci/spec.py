@@ -322,7 +322,7 @@ def _fuzz_below(name: str, run: Mapping[str, Any] | None) -> str:
 def _fuzz(name: str, what: str, run: Mapping[str, Any] | None) -> str:
     if run is None:
         return f"| `{name}` | {what} | - | - | - | {_NEVER} |"
-    broken = len(run["found"]) if not run["ok"] else 0
+    broken = 0 if run["ok"] else max(1, len(run["found"]))
     return f"| `{name}` | {what} | {run['runs']:,} | {run['seconds']:g} | {broken} | {_where(run)} |"
 
 

@@ -2,9 +2,11 @@
 // Preloaded: the clock of the day is stepped once, for one process and its children; no other clock is.
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/time.h>
 #include <time.h>
+#include <unistd.h>
 
 static int (*real_gettime)(clockid_t, struct timespec *);
 
@@ -13,6 +15,17 @@ static long number(const char *name)
 	const char *text = getenv(name);
 
 	return text ? atol(text) : 0;
+}
+
+/* SOAK_STEP_MARK: a file that is there once a process has seen the step. */
+static void leave_mark(void)
+{
+	static int left;
+	const char *name = left ? NULL : getenv("SOAK_STEP_MARK");
+
+	left = 1;
+	if (name)
+		close(open(name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
 }
 
 /* SOAK_STEP_AT: in ms of the monotonic clock, which all processes share. */
@@ -27,7 +40,10 @@ static long stepped(void)
 		real_gettime = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
 	}
 	real_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000 + now.tv_nsec / 1000000 >= at ? by : 0;
+	if (now.tv_sec * 1000 + now.tv_nsec / 1000000 < at)
+		return 0;
+	leave_mark();
+	return by;
 }
 
 int clock_gettime(clockid_t clock, struct timespec *time)

@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +21,7 @@ from seabus.errors import HostError
 from seabus.images import emulator, guests
 from seabus.images.store import Store
 from soaks.row import NothingDoneError, Row, Trial, say
-from soaks.victims import PYTEST, SEABUS, Scene, ended, scene
+from soaks.victims import PATIENCE_S, PYTEST, SEABUS, Scene, ended, scene
 from soaks.worlds import a_template
 
 _TEST: Final = "testcases/test_consumed_page.py"
@@ -38,6 +39,7 @@ _POLITE: Final[dict[str, tuple[str, signal.Signals, int, tuple[int, ...]]]] = {
 }
 #: So long an interrupted run may take to clear up.
 _POLITE_S: Final = 5.0
+_GLANCE_S: Final = 0.1
 #: Before it a program has not taken its signals into its hands.
 _AWAKE_S: Final = 0.3
 
@@ -50,7 +52,8 @@ async def _killed(trial: Trial) -> str:
         process = await _begin(stage, whose)
         await _for(process, trial.dice.uniform(0, _LIVES_S[whose]))
         if whose == "worker":
-            await _kill_a_worker(trial, stage, process)
+            if left := await _orphans(await _kill_a_worker(trial, stage, process)):
+                return f"left of a worker: {left}"
             if await ended(process) is None:
                 return "pytest did not end after one of its workers was killed"
         else:
@@ -65,8 +68,33 @@ async def _kill(process: asyncio.subprocess.Process) -> None:
     await process.wait()
 
 
-async def _kill_a_worker(trial: Trial, stage: Scene, pytest: asyncio.subprocess.Process) -> int:
-    """One of the processes that xdist has started; its pid."""
+@dataclass(frozen=True)
+class _Killed:
+    """A worker, and what it had started."""
+
+    pid: int
+    children: Sequence[psutil.Process]
+
+
+async def _orphans(killed: _Killed) -> str:
+    """What a worker had started and is still there some seconds later; others go on meanwhile."""
+    left: list[psutil.Process] = []
+    for _ in range(int(PATIENCE_S / _GLANCE_S)):
+        left = [one for one in killed.children if _lives(one)]
+        if not left:
+            return ""
+        await asyncio.sleep(_GLANCE_S)
+    return ", ".join(f"process {one.pid}" for one in left)
+
+
+def _lives(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+async def _kill_a_worker(trial: Trial, stage: Scene, pytest: asyncio.subprocess.Process) -> _Killed:
+    """One of the processes that xdist has started."""
     workers = []
     for one in stage.processes():
         with contextlib.suppress(psutil.Error):  # it has ended meanwhile
@@ -75,8 +103,9 @@ async def _kill_a_worker(trial: Trial, stage: Scene, pytest: asyncio.subprocess.
     if pytest.returncode is not None or not workers:
         raise NothingDoneError
     chosen = trial.dice.choice(workers)
+    killed = _Killed(chosen.pid, chosen.children(recursive=True))
     chosen.kill()
-    return int(chosen.pid)
+    return killed
 
 
 async def _begin(stage: Scene, whose: str) -> asyncio.subprocess.Process:
@@ -151,16 +180,20 @@ async def _starved(trial: Trial) -> str:
                 process = await _limited(stage, run, _small(trial.folder / "run", size))
             case "room for sockets":
                 size = trial.dice.choice((4, 8, 12, 16))
-                process = await _limited(stage, run, _small(stage.runtime, size))
+                look = f"{stage.runtime}/seabus-*/*"
+                process = await _limited(stage, run, _small(stage.runtime, size), look=look)
             case "room in the cache":
                 assert cache is not None
                 size = trial.dice.choice((1, 64, 256)) << 10
-                process = await _limited(stage, run, f"{_small(cache, size)} && {_links(trial, cache)}")
+                limit = f"{_small(cache, size)} && {_links(trial, cache)}"
+                process = await _limited(stage, run, limit, look=f"{cache}/.[!.]* {cache}/..?*")
             case _:
                 process = await stage.start(*run)
                 await _kill_the_emulator(stage, process, trial.dice.uniform(0, 1.0))
         code = await ended(process, within=180)
         said = stage.said()
+        if _LEFT in said:
+            return f"{what}: {said[said.index(_LEFT) :]}"
         if code == 0 and "PASS" in said:
             trial.notes[f"had enough {what}"] += 1
             return await stage.left()
@@ -171,10 +204,31 @@ async def _starved(trial: Trial) -> str:
         return await stage.left()
 
 
-async def _limited(stage: Scene, run: Sequence[str], limit: str) -> asyncio.subprocess.Process:
-    """A run that is limited by some words of the shell; what is mounted is its own."""
-    words = ("sh", "-c", f'{limit} && exec "$@"', "sh", *run)
+async def _limited(
+    stage: Scene, run: Sequence[str], limit: str, *, look: str = ""
+) -> asyncio.subprocess.Process:
+    """A run that is limited by some words of the shell; what is mounted is its own.
+
+    :param look: what must not be there in the end, where nobody else sees what is mounted.
+    """
+    looking = _LOOKING.format(look=look, count=int(PATIENCE_S / _GLANCE_S), glance=_GLANCE_S)
+    play = looking if look else 'exec "$@"'
+    words = ("sh", "-c", f"{limit} && {play}", "sh", *run)
     return await stage.start("unshare", "-m", *words) if "mount" in limit else await stage.start(*words)
+
+
+_LEFT: Final = "LEFT BEHIND:"
+_LOOKING: Final = f"""{{{{
+    "$@"
+    code=$?
+    count={{count}}
+    while left=$(ls -d {{look}} 2>/dev/null); [ -n "$left" ] && [ $count -gt 0 ]; do
+        sleep {{glance}}
+        count=$((count - 1))
+    done
+    [ -z "$left" ] || echo "{_LEFT} $left"
+    exit $code
+}}}}"""
 
 
 def _small(folder: Path, kib: int) -> str:
@@ -213,20 +267,28 @@ async def _a_stepping_clock(folder: Path) -> AsyncIterator[Path]:
 async def _clock_steps(trial: Trial) -> str:
     """A day forth or back, at any moment of a run; this computer's own clock stays as it is."""
     by = int(trial.kind)
-    at = time.monotonic() + trial.dice.uniform(0.2, 2.5)
-    stepped = {"LD_PRELOAD": str(trial.shared), "SOAK_STEP_AT": str(int(at * 1000)), "SOAK_STEP_BY": str(by)}
+    at = time.monotonic() + trial.dice.uniform(0.2, 2.2)
+    mark = trial.folder / "stepped"
+    stepped = {
+        "LD_PRELOAD": str(trial.shared),
+        "SOAK_STEP_AT": str(int(at * 1000)),
+        "SOAK_STEP_BY": str(by),
+        "SOAK_STEP_MARK": str(mark),
+    }
     with scene(trial.folder, more=stepped) as stage:
         process = await stage.start(*SEABUS, "run", "--artefacts", str(trial.folder / "run"))
         code = await ended(process)
         if code != 0 or "PASS" not in stage.said():
             return f"{by:+} s: exit status {code}: {stage.said()[-400:]}"
+        if not mark.exists():
+            raise NothingDoneError  # it was through before
         return await stage.left()
 
 
 async def _worker_dies(trial: Trial) -> str:
     """Exactly the test that a killed worker was in is told as an error; every other one passes.
 
-    One that was killed while the world of its test ended has told that the test itself passed.
+    One that was killed while the world of its test ended, or between two tests, may have told that it passed.
     """
     suite = trial.folder / "test_ten.py"
     suite.write_text(_TEN)
@@ -242,33 +304,39 @@ async def _worker_dies(trial: Trial) -> str:
         bad = told["FAILED"] | told["ERROR"]
         if len(bad | told["PASSED"]) != _TESTS or code != (1 if bad else 0):
             return f"{len(told['PASSED'])} passed, {bad} did not, exit status {code}: {stage.said()[-1500:]}"
-        if bad - (interrupted := _last_begun_by(killed, trial.folder / "diary")):
-            return f"{bad} did not pass, and {interrupted} was what the worker was in"
+        interrupted, over = _last_of(killed.pid, trial.folder / "diary")
+        if bad - interrupted or (not over and told["ERROR"] != interrupted):
+            return f"{told['FAILED']} failed, {told['ERROR']} erred, and the worker was in {interrupted}"
         return await stage.left()
 
 
-def _last_begun_by(worker: int, diary: Path) -> set[str]:
-    """The test that a worker was in, or had just ended and not told of: it is killed, and tells nothing."""
+def _last_of(worker: int, diary: Path) -> tuple[set[str], bool]:
+    """The test that a worker was in, or had just ended and not told of; and whether it was over."""
     words = [line.split(" ", 1) for line in diary.read_text().splitlines()]
-    return set([test for pid, test in words if pid == str(worker)][-1:])
+    own = [word for pid, word in words if pid == str(worker)]
+    return set([word for word in own if word != _OVER][-1:]), own[-1:] in ([], [_OVER])
 
 
 _TESTS: Final = 10
 _TEST_OF_TEN: Final = re.compile(r"test_one\[\d+\]")
 _DIARY: Final = "SEABUS_SOAK_DIARY"
+_OVER: Final = "over"
 _TEN: Final = f"""
 import os
 import pytest
 
+def write(word):
+    with open(os.environ["{_DIARY}"], "a") as diary:
+        diary.write(f"{{os.getpid()}} {{word}}\\n")
+
 @pytest.fixture
 def written(request):
-    number = request.getfixturevalue("number")
-    with open(os.environ["{_DIARY}"], "a") as diary:
-        diary.write(f"{{os.getpid()}} test_one[{{number}}]\\n")
+    write(f"test_one[{{request.getfixturevalue('number')}}]")
 
 @pytest.mark.parametrize("number", range(10))
 def test_one(written, world, number):
     assert world.guest.run("sleep", "0.4").exit == 0
+    write("{_OVER}")
 """
 
 

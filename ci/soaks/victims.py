@@ -19,7 +19,7 @@ import psutil
 
 #: Every process of a trial inherits it, however it is started and whoever its parent becomes.
 _MARK: Final = "SEABUS_SOAK_TRIAL"
-_PATIENCE_S: Final = 5.0
+PATIENCE_S: Final = 5.0
 _GLANCE_S: Final = 0.1
 _END_S: Final = 300.0
 
@@ -75,11 +75,11 @@ class Scene:
 
     async def left(self) -> str:
         """What is still there some seconds after; empty if nothing is."""
-        for _ in range(int(_PATIENCE_S / _GLANCE_S)):
+        for _ in range(int(PATIENCE_S / _GLANCE_S)):
             if not (found := self._left_now()):
                 return ""
             await asyncio.sleep(_GLANCE_S)
-        return f"left after {_PATIENCE_S:g} s: {found}"
+        return f"left after {PATIENCE_S:g} s: {found}"
 
     def _left_now(self) -> str:
         found = [f"process {one.pid} ({_words(one)[:60]})" for one in self.processes()]

@@ -31,8 +31,8 @@ _MORE_MIB: Final = 5.0
 CLONES = 510
 REWINDS = 100
 _FIRST: Final = 10
-#: Of the row's 2000 clones: more would be a template that cannot be used.
-_REFUSED_AT_MOST: Final = 20
+#: Of so many clones one may be refused, beside the first: more would be a template that cannot be used.
+_REFUSED_OF: Final = 100
 
 
 @contextlib.asynccontextmanager
@@ -61,7 +61,8 @@ async def _control(trial: Trial) -> str:
 
 async def _clone(trial: Trial) -> str:
     """One that is handed out answers, at both levels, after a while as well; few are refused."""
-    frozen, drawn, refused = trial.shared
+    frozen, drawn, tried, refused = trial.shared
+    tried.append(trial.number)
     try:
         async with restore.cloned(frozen, artefacts=trial.folder, purpose="soak") as world:
             await asyncio.sleep(trial.dice.choice(_IDLE_S) / 2)
@@ -75,8 +76,8 @@ async def _clone(trial: Trial) -> str:
         say(f"clone {trial.number} was refused: {error.message}")
         trial.notes["refused"] += 1
         refused.append(trial.number)
-        if len(refused) > _REFUSED_AT_MOST:
-            return f"{len(refused)} clones were refused, the last since {error.message}"
+        if len(refused) > 1 + len(tried) // _REFUSED_OF:
+            return f"{len(refused)} of {len(tried)} clones were refused, the last since {error.message}"
     return ""
 
 
@@ -99,10 +100,10 @@ async def _own_places(folder: Path) -> AsyncIterator[Frozen]:
 
 
 @contextlib.asynccontextmanager
-async def _clones(folder: Path) -> AsyncIterator[tuple[Frozen, set[bytes], list[int]]]:
-    """The template, what was drawn of it, and the trials that were refused."""
+async def _clones(folder: Path) -> AsyncIterator[tuple[Frozen, set[bytes], list[int], list[int]]]:
+    """The template, what was drawn of it, the trials, and those that were refused."""
     async with a_template(folder) as frozen:
-        yield frozen, set(), []
+        yield frozen, set(), [], []
 
 
 def _held() -> dict[str, float]:
@@ -146,7 +147,8 @@ async def _rewound(trial: Trial) -> str:
             stderr=asyncio.subprocess.STDOUT,
         )
         said, _ = await shell.communicate()
-    return "" if shell.returncode == 0 else said.decode(errors="replace")[-500:]
+    status = f"exit status {shell.returncode}: {said.decode(errors='replace')[-500:]}"
+    return "" if shell.returncode == 0 else status
 
 
 _SCRIPT: Final = """

@@ -113,6 +113,10 @@ def _first(told: Mapping[tuple[str, str], Mapping[str, int]], log: str) -> Answe
     taken = told.get(("EL3", "taken"))
     at_el1 = told.get(("EL1", "taken"))
     handed = told.get(("EL3", "handed"))
+    # None of them knows where the load is: that the emulator must say.
+    elr = (taken or at_el1 or {}).get("elr", 0)
+    if f"...with ELR {elr:#x}\n" not in log:
+        return _answer(STEPS[0], Status.UNEXPLAINED, f"the emulator logged no abort with ELR {elr:#x}", {})
     if taken is None and at_el1 is not None and handed == at_el1 == _expected(at_el1["elr"]):
         # The emulator must say the same, or the fault is ours.
         if "...from EL0 to EL1" in log:

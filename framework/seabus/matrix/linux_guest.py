@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from seabus.errors import NoVerdictError
 from seabus.guest.touch import Touch
 from seabus.guest.victim import Victim
 from seabus.kvmprobe.probe import Probe
@@ -122,6 +123,8 @@ async def _ask(
     await victim.end()
     await witness.caught_up()
     events = recorder.events[start:]
+    if lost := [event.text for event in events if event.kind == "lost"]:
+        raise NoVerdictError(f"the guest's trace is not whole: {lost[0]}", hint="ask again")
     seas = [(event.fields["esr"], event.fields["far"]) for event in events if event.kind == "sea"]
     trouble = [event.text for event in events if event.kind == "trouble"]
     seen = {"outcome": _outcome(touched, found["pc"]), "do_sea": seas, "trouble": trouble}

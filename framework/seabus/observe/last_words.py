@@ -57,6 +57,7 @@ def records_of(console: Path, *, since: int = 0) -> list[GhesRecord]:
     for line in _end(console, since).splitlines():
         if record := parser.feed(line):
             found[record.sequence] = record
+    found.update({record.sequence: record for record in parser.finish()})
     return list(found.values())
 
 

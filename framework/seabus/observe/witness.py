@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from seabus.arch import kernel_text, trace
+from seabus.arch.kernel_text import MemoryFailure, MemoryFailureNote
 from seabus.arch.trace import LostEvents, MceProbe, MemoryFailureEvent, SeaProbe, SignalGenerate, TraceLine
 from seabus.channel.agent import Agent
 from seabus.machine.transcript import Transcript
@@ -25,6 +26,8 @@ _BARRIER: Final = "seabus barrier"
 #: kernel marks no end, and one CPU may print while another writes our mark. Lines 33 ms apart were seen.
 _WHOLE_AFTER_NS: Final = 500_000_000
 _HARDWARE_ERROR: Final = "[Hardware Error]"
+#: What memory_failure() says when somebody was killed, or could not be told, or a page was forgotten.
+_HARM: Final = ("killed", "signal failed", "lost")
 _WATCHED: Final = tuple(
     f" {name}: ".encode() for name in ("signal_generate", "memory_failure_event", *tracing.PROBES)
 )
@@ -154,10 +157,24 @@ class TraceWitness:
             yield self._event(line, "kernel-log", "ghes", **ghes_fields(record))
         elif trouble := kernel_text.find_trouble(text):
             yield self._event(line, "kernel-log", "trouble", what=trouble)
-        elif failure := kernel_text.parse_memory_failure(text):
-            yield self._event(line, "kernel-log", "note", pfn=failure.pfn)
+        elif hit := self._read_memory_failure(line, text):
+            yield hit
         elif complaint := kernel_text.parse_firmware_complaint(text):
             yield self._event(line, "kernel-log", "complaint", what=complaint.text)
+
+    def _read_memory_failure(self, line: TraceLine, text: str) -> Event | None:
+        """A page's line, for the reader; or what befell a task, or a page that nobody dealt with.
+
+        No signal of ours tells of these: SIGKILL is not traced, and a queue that is full signals nobody.
+        """
+        said = kernel_text.parse_page_event(text)
+        if isinstance(said, MemoryFailureNote) and said.comm is not None:
+            return self._event(line, "kernel-log", "trouble", what="memory failure")
+        if not isinstance(said, MemoryFailure):
+            return None
+        if said.kind in _HARM:
+            return self._event(line, "kernel-log", "trouble", what="memory failure")
+        return self._event(line, "kernel-log", "note", pfn=said.pfn)
 
     def _read_mark(self, line: TraceLine) -> Iterator[Event]:
         """A mark: a barrier of ours, or a line of the VMM's exception log."""

@@ -130,13 +130,14 @@ def pytest_exception_interact(node: pytest.Item | pytest.Collector, report: pyte
 
 def _note(item: pytest.Item, report: pytest.TestReport, verdict: Verdict) -> None:
     """On this report for the terminal, and on the item for JUnit, which reads the last report's."""
-    told = [(VERDICT, str(verdict))]
+    told: list[tuple[str, object]] = [(VERDICT, str(verdict))]
     if folder := evidence.folder_of(item):
         told.append((evidence.ARTEFACTS, str(folder)))
     if scenario := evidence.scenario_of(item):
         told.append((evidence.TITLE, scenario["title"]))
-    report.user_properties += told
-    item.user_properties += told
+    names = [name for name, _ in told]
+    for properties in (report.user_properties, item.user_properties):  # of an earlier phase there may be some
+        properties[:] = [*(one for one in properties if one[0] not in names), *told]
 
 
 def _verdict(report: pytest.TestReport, error: BaseException | None, judgement: Judgement | None) -> Verdict:

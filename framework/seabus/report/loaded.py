@@ -94,7 +94,8 @@ class Run:
     @property
     def evidence(self) -> Path:
         """Where the consoles and traces of its world lie, which it may share with other tests."""
-        return self.folder.parent.parent if self.folder.parent.name == SHARING else self.folder
+        shares = self.folder.parent.name == SHARING and not (self.folder / _OWNER).is_file()
+        return self.folder.parent.parent if shares else self.folder
 
     @property
     def title(self) -> str:

@@ -256,17 +256,21 @@ def _fault_named(
 def _names(file: TomlFile, expected: Sequence[Mapping[str, Any]], faults: Mapping[str, Fault]) -> None:
     """That each event is expected once, and comes after others that are expected."""
     found: set[str] = set()
+    needed = False
     for number, one in enumerate(expected):
         try:
             made = owed.rehearsed(one, _fault_of(one, faults))
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise file.wrong(("expect", number), f"cannot be made of these values: {error}") from error
+        needed = needed or not all(expectation.optional for expectation in made)
         for name in (expectation.name for expectation in made):
             if name in found:
                 key = "chain" if "chain" in one else "name"
                 hint = "; `again` tells them apart" if key == "chain" else ""
                 raise file.wrong(("expect", number, key), f"{name!r} is expected already{hint}")
             found.add(name)
+    if not needed:
+        raise file.wrong(("expect", 0), "is optional, as all others are, so the scenario could not fail")
     for number, one in enumerate(expected):
         for name in one.get("after", ()):
             if name not in found:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seabus.arch.kernel_text import MAX_LINE, LogLine, kernel_message, parse_log_line
+from seabus.arch.kernel_text import MAX_LINE, LogLine, find_trouble, kernel_message, parse_log_line
 
 SECONDS = 10**9
 
@@ -85,3 +85,28 @@ def test_any_text_is_a_line(text: str) -> None:
     assert "\x1b" not in line.message or "\x1b" in text
     assert len(line.message) <= len(text)
     assert line.level is None or 0 <= line.level <= 7
+
+
+@pytest.mark.parametrize("prompt", ["localhost login: ", "(initramfs) ", "root@host:~# ", "$ ", "=>"])
+@pytest.mark.parametrize("caller", ["", "[   T12]"])
+def test_a_kernels_line_behind_a_prompt(prompt: str, caller: str) -> None:
+    """On a console a prompt has no line end."""
+    found = parse_log_line(f"{prompt}[   45.123456]{caller} Internal error: Oops: 96000004 [#1] SMP")
+    assert found.message == "Internal error: Oops: 96000004 [#1] SMP"
+    assert (found.time_ns, found.caller) == (45_123_456_000, "T12" if caller else None)
+    assert find_trouble(f"{prompt}[   45.123456]{caller} Kernel panic - not syncing: x") == "panic"
+
+
+@pytest.mark.parametrize(
+    "text", ["it took [    1.000000] s", "eth0: [1.2.3.4] is up", "a: [  12.5] volts", "clock [    0.000000]"]
+)
+def test_a_message_with_brackets_stays_whole(text: str) -> None:
+    assert parse_log_line(text).message == text
+
+
+@pytest.mark.parametrize(
+    "stamp", ["[Nov26 19:26] ", "[Nov 6 09:26] ", "[  +0.000123] ", "[   45.123456 <    0.000123>] "]
+)
+def test_times_of_dmesg_for_people(stamp: str) -> None:
+    stuck = "BUG: soft lockup - CPU#1 stuck"
+    assert parse_log_line(f"{stamp}{stuck}").message == stuck

@@ -26,6 +26,7 @@ SERIAL = (
 LOG = """\
 Taking exception 4 [Data Abort] on CPU 0
 ...from EL0 to EL1
+...with ELR 0x4020007c
 Taking exception 13 [Secure Monitor Call] on CPU 0
 ...from EL1 to EL3
 Exception return from AArch64 EL3 to AArch64 EL2 PC 0x40201400
@@ -66,8 +67,20 @@ def test_a_wrong_step_is_found(was: str, told: str, step: int) -> None:
     assert statuses(lie)[step] is Status.UNEXPLAINED
 
 
+def test_all_levels_may_be_wrong_by_the_same() -> None:
+    """Where the load is, none of them knows but by the others."""
+    lie = SERIAL.replace("elr=0x000000004020007c", "elr=0x00000000deadbeef")
+    assert statuses(lie)[0] is Status.UNEXPLAINED
+
+
 @pytest.mark.parametrize(
-    ("gone", "step"), [("from EL0 to EL1", 0), ("EL3 to AArch64 EL2", 2), ("EL2 to AArch64 EL1", 3)]
+    ("gone", "step"),
+    [
+        ("with ELR 0x4020007c", 0),
+        ("from EL0 to EL1", 0),
+        ("EL3 to AArch64 EL2", 2),
+        ("EL2 to AArch64 EL1", 3),
+    ],
 )
 def test_the_emulator_must_say_the_same(gone: str, step: int) -> None:
     assert statuses(SERIAL, LOG.replace(gone, "nothing"))[step] is Status.UNEXPLAINED

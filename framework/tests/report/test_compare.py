@@ -218,3 +218,19 @@ def test_either_vcpu_will_do_where_either_was_expected(
 
     one, other = (load([changed("consumed", either(n), f"on-{n}")]).runs[0] for n in (0, 1))
     assert not compare([one], [other])[0].differences
+
+
+@pytest.mark.parametrize(("judged", "differs"), [(False, True), (True, False)])
+def test_a_test_may_fail_for_another_reason(
+    judged: bool, differs: bool, changed: Callable[..., Path]
+) -> None:
+    """Of what was judged the findings tell; a test's own assertion leaves none."""
+
+    def failed(reason: str) -> Callable[[dict[str, Any]], object]:
+        finding = {"kind": "missing", "subject": "x", "text": "missing: x"}
+        return lambda told: told.update(verdict="fail", reason=reason, findings=[finding] if judged else [])
+
+    one = load([changed("consumed", failed("assert 1 == 2"), "one")]).runs[0]
+    other = load([changed("consumed", failed("the guest lost 4096 bytes"), "other")]).runs[0]
+    (found,) = compare([one], [other])
+    assert [difference.kind for difference in found.differences] == (["reason"] if differs else [])

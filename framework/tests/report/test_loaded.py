@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -143,3 +144,13 @@ def test_where_there_is_none_it_is_said(tmp_path: Path) -> None:
         load([tmp_path])
     with pytest.raises(UsageError, match=r"there is no .*nowhere"):
         load([tmp_path / "nowhere"])
+
+
+def test_a_folder_may_be_called_as_that_of_tests_that_share_a_world(tmp_path: Path) -> None:
+    own, shared = tmp_path / "tests" / "test_own", tmp_path / "module" / "tests" / "test_shares"
+    for folder in (own, shared):
+        folder.mkdir(parents=True)
+        shutil.copy(Path(__file__).parent / "samples" / "consumed" / "result.json", folder)
+    (own / "test.txt").write_text("testcases/test_x.py::test_own\n")
+    assert load([own]).runs[0].evidence == own
+    assert load([shared]).runs[0].evidence == tmp_path / "module"

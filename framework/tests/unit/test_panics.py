@@ -10,6 +10,7 @@ import pytest
 
 from seabus.errors import ChannelError, MachineError
 from seabus.judge.verdict import Verdict
+from seabus.observe import last_words
 from seabus.observe.events import Level
 from seabus.session.stage import Stage
 from tests.unit.stand import END, FAILED, PANIC, Planted, Stand, dead, played, victim
@@ -208,3 +209,14 @@ def test_a_guest_that_dies_slowly_is_heard_out(
 
 async def no_standstill(_: object) -> None:
     pass
+
+
+def test_a_record_without_an_address_is_among_the_last_words(tmp_path: Path) -> None:
+    console = tmp_path / "console.log"
+    console.write_text(
+        "[   12.1] {1}[Hardware Error]: Hardware error from APEI Generic Hardware Error Source: 1\r\n"
+        "[   12.2] {1}[Hardware Error]: event severity: fatal\r\n"
+        "[   12.3] Kernel panic - not syncing: GHES: Fatal hardware error\r\n"
+    )
+    (record,) = last_words.records_of(console)
+    assert (record.source, record.severity) == (1, "fatal")

@@ -254,3 +254,14 @@ def test_what_could_not_fail(tmp_path: Path) -> None:
     path.write_text(GOOD.partition("[[expect]]")[0])
     with pytest.raises(UsageError, match="could not fail"):
         read(path)
+
+
+def test_a_scenario_that_expects_only_what_may_be_missing_could_not_fail(tmp_path: Path) -> None:
+    path = tmp_path / "scenario.toml"
+    optional = '[[expect]]\nchain = "host.reports"\noptional = true\n'
+    text = f'[victims.v]\n[[steps]]\ninject = "memory-record"\n{optional}'
+    path.write_text(text)
+    with pytest.raises(UsageError, match="is optional, as all others are, so the scenario could not fail"):
+        read(path)
+    path.write_text(f'{text}[[expect]]\nchain = "host.loses_page"\n')
+    assert len(read(path).owed) == 2

@@ -51,15 +51,19 @@ class Kernel:
         self._take((text + MARK % (time, data.decode().strip())).encode())
 
 
-def events_of(prints: list[tuple[str, str]], where: Path) -> list[Event]:
+def every_event_of(prints: list[tuple[str, str]], where: Path) -> list[Event]:
     async def play() -> list[Event]:
         recorder = Recorder()
         witness = TraceWitness("L1", cast(Agent, Kernel(prints)), recorder, where / "trace.txt")
         async with witness.watching():
             await witness.caught_up()
-        return [event for event in recorder.events if event.kind == "ghes"]
+        return [event for event in recorder.events if event.witness != "seabus"]
 
     return asyncio.run(play())
+
+
+def events_of(prints: list[tuple[str, str]], where: Path) -> list[Event]:
+    return [event for event in every_event_of(prints, where) if event.kind == "ghes"]
 
 
 def test_mark_in_the_midst_of_a_record(tmp_path: Path) -> None:
@@ -81,3 +85,28 @@ def test_record_that_never_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     never = [(BEGUN, "53.250000")] * 100
     with pytest.raises(DeadlineError, match="L1's kernel to end a record"):
         events_of(never, tmp_path)
+
+
+HARM = [
+    "Memory failure: 0x1234: forcibly killing postgres:321 because of failure to unmap corrupted page",
+    "Memory failure: 0x1234: Cannot send advisory machine check signal to vhostd:77",
+    "Memory failure: Error sending signal to vhostd:77: -3",
+    "Memory failure: buffer overflow when queuing memory failure at 0x1234",
+    "Out of memory: Killed process 321 (postgres) total-vm:1kB, anon-rss:1kB",
+]
+NOTES = [
+    "Memory failure: 0x1234: recovery action for dirty LRU page: Recovered",
+    "Memory failure: 0x1234: Sending SIGBUS to qemu-system-aar:119 due to hardware memory corruption",
+    "Memory failure: 0x1234: already hardware poisoned",
+]
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"), [*((said, "trouble") for said in HARM), *((said, "note") for said in NOTES)]
+)
+def test_who_was_killed_without_a_signal_of_ours_is_seen(said: str, kind: str, tmp_path: Path) -> None:
+    """SIGKILL is not traced, and a queue that is full signals nobody: only the log tells."""
+    line = f" kworker/0:1-11 [000] d..1. 53.242499: console: {said}\n"
+    (found,) = every_event_of([(line, "53.255582")], tmp_path)
+    assert (found.kind, found.witness) == (kind, "kernel-log")
+    assert said in found.text

@@ -35,13 +35,21 @@ _PREFIX = re.compile(
     (?: <(?P<priority>\d{1,3})> )?                                   # printk level, dmesg -r
     (?: [a-z0-9]{3,8} [ ]{0,8} : (?P<name>[a-z]{3,6}) [ ]{0,8} : [ ]? )?   # dmesg -x: "kern  :err   : "
     (?: \d{4}-\d\d-\d\dT[\d:]{8}[,.]\d{1,9}(?:Z|[+-]\d\d:?\d\d)? [ ]   # dmesg --time-format iso
-      | \[ [A-Z][a-z]{2} [ ] [A-Z][a-z]{2} [ ]{1,2} \d{1,2} [ ] [\d:]{8} [ ] \d{4} \] )?  # dmesg -T
-    (?: \s{0,64} \[ \s{0,16} (?P<seconds>\d{1,12}) \. (?P<fraction>\d{3,9}) \] )?   # printk.time
+      | \[ [A-Z][a-z]{2} [ ] [A-Z][a-z]{2} [ ]{1,2} \d{1,2} [ ] [\d:]{8} [ ] \d{4} \]  # dmesg -T
+      | \[ [A-Z][a-z]{2} [ ]? \d{1,2} [ ] \d\d:\d\d \]                 # dmesg -H, now and then
+      | \[ [ ]{0,16} [+] \d{1,12} \. \d{3,9} \] )?                   # and else
+    (?: \s{0,64} \[ \s{0,16} (?P<seconds>\d{1,12}) \. (?P<fraction>\d{3,9})   # printk.time
+        (?: [ ]{0,16} < [ ]{0,16} \d{1,12} \. \d{3,9} > )? \] )?       # dmesg -d
     (?: \s{0,64} \[ \s{0,16} (?P<caller>[TC]\d{1,10}) \] )?          # CONFIG_PRINTK_CALLER
     \s?
     """,
     re.VERBOSE,
 )
+# On a console a prompt may stand before it, which has no line end: "localhost login: [   45.123456] …".
+_BEHIND_A_PROMPT = re.compile(
+    r"(?:(?<=[:)#$>\]])|(?<=[:)#$>\]] ))\[ {0,16}\d{1,12}\.\d{6}\](?:\[ {0,16}[TC]\d{1,10}\])? "
+)
+_PROMPT = 128
 _TIME = re.compile(r"\[ {0,16}(?P<seconds>\d{1,12})\.(?P<fraction>\d{3,9})\]")
 
 
@@ -66,9 +74,10 @@ class LogLine:
 def parse_log_line(line: str) -> LogLine:
     """Take a line apart, however it was obtained.
 
-    Understood are a bare message, ``dmesg`` with ``-r``, ``-x``, ``-T`` or ISO times, ``/dev/kmsg``, a
-    console's and a journal's text; terminal escapes, other control characters and line ends are dropped, and
-    so is what exceeds :data:`MAX_LINE`. It never fails: a line that is none of these is a message.
+    Understood are a bare message, ``dmesg`` with ``-r``, ``-x``, ``-T``, ``-H``, ``-d`` or ISO times,
+    ``/dev/kmsg``, a console's, be it behind a prompt, and a journal's text; terminal escapes, other control
+    characters and line ends are dropped, and so is what exceeds :data:`MAX_LINE`. It never fails: a line that
+    is none of these is a message.
     """
     text = _clean(line)
     if kmsg := _KMSG.fullmatch(text):
@@ -85,6 +94,9 @@ def parse_log_line(line: str) -> LogLine:
     at = text.find(_JOURNAL, 0, _JOURNAL_HEAD + len(_JOURNAL))
     head, text = (text[:at], text[at + len(_JOURNAL) :]) if at >= 0 else ("", text)
     match = _PREFIX.match(text)
+    if (match is None or match.end() <= 1) and (later := _BEHIND_A_PROMPT.search(text, 0, _PROMPT)):
+        text = text[later.start() :]
+        match = _PREFIX.match(text)
     if match is None:
         return LogLine(message=text)
     level = facility = None

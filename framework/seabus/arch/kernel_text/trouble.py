@@ -35,6 +35,10 @@ _TROUBLE = tuple(
         ("lockdep", r"INFO: (?:possible (?:recursive|circular)|trying to register non-static key)"),
         ("list corruption", r"list_(?:add|del) corruption"),
         ("UBSAN", r"UBSAN: "),
+        (
+            "OOM kill",
+            r"(?:Out of memory|Memory cgroup out of memory)(?: \([^)]{1,64}\))?: Killed process \d",
+        ),
         ("cut here", r"-+\[ cut here \]-+"),
         ("call trace", r"Call [Tt]race:"),
     )
@@ -50,11 +54,12 @@ def find_trouble(line: str) -> str | None:
     """Return what kind of report about itself the kernel begins with this line, or ``None``.
 
     One of: panic, soft lockup, hard lockup, hung task, RCU stall, oops, SError, BUG, WARNING,
-    lockdep, list corruption, UBSAN, cut here, call trace. Lines of a hardware error record are none
+    lockdep, list corruption, UBSAN, OOM kill, cut here, call trace. Lines of a hardware error record are none
     of these.
 
     Source: Linux kernel/panic.c, kernel/watchdog.c, kernel/hung_task.c, kernel/rcu/tree_stall.h,
-    lib/bug.c, mm/slub.c, arch/arm64/kernel/traps.c, arch/arm64/mm/fault.c, arch/arm64/kvm/handle_exit.c.
+    lib/bug.c, mm/slub.c, mm/oom_kill.c, arch/arm64/kernel/traps.c, arch/arm64/mm/fault.c,
+    arch/arm64/kvm/handle_exit.c.
     """
     return trouble_of(kernel_message(line))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from seabus.judge.verdict import Verdict
 from seabus.report.columns import facts
@@ -16,8 +16,6 @@ from seabus.report.scene import Row, scene_of
 from seabus.report.wording import value
 
 DifferenceKind = Literal["verdict", "reason", "only in A", "only in B", "field", "status", "order"]
-#: A verdict whose story tells why.
-_TOLD: Final = (Verdict.PASS, Verdict.FAIL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,12 +98,17 @@ def _differences(a: Run, b: Run) -> Iterator[Difference]:
     roles = Roles(a), Roles(b)
     if a.verdict is not b.verdict:
         yield Difference(kind="verdict", a=str(a.verdict), b=str(b.verdict))
-    elif a.verdict not in _TOLD and roles[0].words(a.reason) != roles[1].words(b.reason):
+    elif not _story_tells_why(a, b) and roles[0].words(a.reason) != roles[1].words(b.reason):
         yield Difference(kind="reason", a=a.reason, b=b.reason)
     pairs = align(scene_of(a), scene_of(b))
     for pair in sorted(pairs, key=lambda pair: pair.a is None or pair.b is None):
         yield from _of_pair(pair, roles)
     yield from _order(a, b)
+
+
+def _story_tells_why(a: Run, b: Run) -> bool:
+    """Of a pass, and of a fail that was judged: a test's own assertion leaves no finding."""
+    return a.verdict is Verdict.PASS or (a.verdict is Verdict.FAIL and bool(a.findings and b.findings))
 
 
 def _of_pair(pair: Pair, roles: tuple[Roles, Roles]) -> Iterator[Difference]:
