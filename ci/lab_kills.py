@@ -30,6 +30,8 @@ _MARK: Final = "SEABUS_LAB_KILLS"
 _RUN: Final = "run"
 #: Of the kills, those that hit the host: it then boots anew.
 _HOSTS_SHARE: Final = 0.1
+#: Seconds: a run that waits for a host to boot, twice, and then some.
+_LONGEST_S: Final = 900.0
 _LEFT: Final = "ls -d /run/seabus/world-* 2>/dev/null; pidof qemu-system-aarch64; true"
 
 
@@ -74,11 +76,12 @@ def _play(arguments: argparse.Namespace, lab: Path) -> int:
             output, _ = run.communicate(timeout=chance.uniform(1, 25))
         except subprocess.TimeoutExpired:
             if chance.random() < _HOSTS_SHARE:
-                for host in emulators_of(lab):
+                hosts = list(emulators_of(lab))
+                for host in hosts:
                     host.kill()
-                killed["host"] += 1
+                killed["host"] += bool(hosts)  # else it was being started anew
                 # No verdict comes of it: the run goes on elsewhere, or says that its host is gone.
-                output, _ = run.communicate()
+                output = _to_its_end(run)
                 if run.returncode not in (0, 1) or b"FAILED" in output:
                     wrong.append(output.decode(errors="replace")[-2000:])
             else:
@@ -96,7 +99,7 @@ def _play(arguments: argparse.Namespace, lab: Path) -> int:
             wrong.append(output.decode(errors="replace")[-2000:])
             say(wrong[-1])
     last = _start()
-    output, _ = last.communicate()
+    output = _to_its_end(last)
     if last.returncode != 0:
         wrong.append(output.decode(errors="replace")[-2000:])
     places = json.loads(_seabus("places", "--json"))
@@ -120,6 +123,15 @@ def _play(arguments: argparse.Namespace, lab: Path) -> int:
         told = f"{hit} killed in {result['seconds']} s: {len(wrong)} wrong, {len(left)} left"
         measured.keep("lab", "lab-kills", {"ok": not bad, "told": told, "seed": arguments.seed})
     return int(bad)
+
+
+def _to_its_end(run: subprocess.Popen[bytes]) -> bytes:
+    """What it says; one that does not end is killed, which is wrong, as its exit status tells."""
+    try:
+        return run.communicate(timeout=_LONGEST_S)[0]
+    except subprocess.TimeoutExpired:
+        os.killpg(run.pid, signal.SIGKILL)
+        return b"it did not end: " + run.communicate()[0]
 
 
 def _orphans() -> list[str]:

@@ -266,7 +266,7 @@ def _run(document: Any, folder: Path) -> Run:  # noqa: ANN401 - anything that JS
         seconds={name: _get({name: s}, name, float) for name, s in _get(document, "seconds", dict).items()},
         versions={name: str(one) for name, one in _get(document, "versions", dict).items()},
         configuration=_get(document, "configuration", dict, {}),
-        scenario=_get(document, "scenario", dict, {}),
+        scenario=_scenario(_get(document, "scenario", dict, {})),
         error=_get(document, "error", dict, {}),
         outcome=_get(document, "outcome", str, ""),
         known=_get(document, "known", str, ""),
@@ -280,6 +280,11 @@ def _run(document: Any, folder: Path) -> Run:  # noqa: ANN401 - anything that JS
         lab=_get(mode, "lab", str, ""),
         script=_get(document, "script", str, ""),
     )
+
+
+def _scenario(found: dict[str, Any]) -> Mapping[str, Any]:
+    """What it said of itself; it may be of a later Seabus, and say more."""
+    return {**found, "sources": [str(one) for one in _get(found, "sources", list, [])]} if found else {}
 
 
 def _all_or_one(document: dict[str, Any], several: str, one: str) -> list[Mapping[str, Any]]:

@@ -154,3 +154,11 @@ def test_a_folder_may_be_called_as_that_of_tests_that_share_a_world(tmp_path: Pa
     (own / "test.txt").write_text("testcases/test_x.py::test_own\n")
     assert load([own]).runs[0].evidence == own
     assert load([shared]).runs[0].evidence == tmp_path / "module"
+
+
+def test_a_scenario_without_sources_has_none(changed: Callable[..., Path]) -> None:
+    folder = changed("consumed", lambda told: told["scenario"].update(sources=None))
+    assert load([folder]).runs[0].scenario["sources"] == []
+    folder = changed("consumed", lambda told: told["scenario"].update(sources=5), "other")
+    with pytest.raises(UsageError, match="'sources' is '5'"):
+        load([folder])
