@@ -26,7 +26,7 @@ from soaks.worlds import a_template
 
 _TEST: Final = "testcases/test_consumed_page.py"
 #: Within these whoever is to be killed is surely still at work, or nearly.
-_LIVES_S: Final = {"command": 2.5, "pytest": 6.0, "worker": 6.0, "builder": 30.0}
+_LIVES_S: Final = {"command": 2.0, "pytest": 6.0, "worker": 6.0, "builder": 30.0}
 #: Who is sent what, how often, and the exit statuses that are right then: pytest says 2 of an interruption,
 #: and dies of what it does not know, and so does a command that has hardly begun.
 _POLITE: Final[dict[str, tuple[str, signal.Signals, int, tuple[int, ...]]]] = {

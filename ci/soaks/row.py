@@ -24,7 +24,7 @@ from typing import Any, Final
 from seabus.errors import SeabusError
 
 #: So often at most a trial is made again that did nothing.
-_AGAIN: Final = 10
+_AGAIN: Final = 30
 
 Shares = Callable[[Path], contextlib.AbstractAsyncContextManager[Any]]
 
