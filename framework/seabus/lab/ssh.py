@@ -268,6 +268,12 @@ def _feed(channel: paramiko.Channel, data: bytes | None) -> None:
         channel.shutdown_write()
 
 
+def _close(channel: paramiko.Channel) -> None:
+    """Its far side is told, if there is one still: the connection may be closed at this moment."""
+    with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+        channel.close()
+
+
 class _Pump:
     """Carries a channel's bytes to a socket and back, by two threads; each ends the other."""
 
@@ -284,7 +290,7 @@ class _Pump:
             work()
         with contextlib.suppress(OSError):
             self._wire.shutdown(socket.SHUT_RDWR)
-        self._channel.close()
+        _close(self._channel)
         # Only when neither thread uses it any more: its number may be given to somebody else.
         self._ended.wait()
         self._wire.close()
@@ -313,4 +319,4 @@ def _keep(channel: paramiko.Channel, path: Path) -> None:
     ):
         while block := channel.recv(_BLOCK):
             file.write(block)
-    channel.close()
+    _close(channel)

@@ -336,3 +336,30 @@ def test_who_is_off_and_who_is_not(answers: str, silent: bool) -> None:
         with pytest.raises(SeabusError) as caught:
             asyncio.run(SshHost.connect(host))
         assert is_silence(caught.value) is silent
+
+
+class Closing:
+    """A channel whose connection is closed at the moment."""
+
+    def recv(self, _: int) -> bytes:
+        return b""
+
+    def close(self) -> None:
+        raise EOFError
+
+
+def test_a_program_ends_while_its_connection_is_closed(tmp_path: Path) -> None:
+    """Neither a thread nor the socket is left: the two that carry its bytes wait for one another."""
+    before = threading.active_count()
+    ours, theirs = socket.socketpair()
+    with ours:
+        ssh._Pump(cast(paramiko.Channel, Closing()), theirs, b"")
+        ours.settimeout(5)
+        assert ours.recv(1) == b""
+        late = time.monotonic() + 5
+        while (threading.active_count() > before or theirs.fileno() >= 0) and time.monotonic() < late:
+            time.sleep(0.01)
+    assert (threading.active_count(), theirs.fileno()) == (before, -1)
+    kept = tmp_path / "kept"
+    ssh._keep(cast(paramiko.Channel, Closing()), kept)
+    assert kept.read_bytes() == b""
