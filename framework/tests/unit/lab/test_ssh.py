@@ -350,16 +350,16 @@ class Closing:
 
 def test_a_program_ends_while_its_connection_is_closed(tmp_path: Path) -> None:
     """Neither a thread nor the socket is left: the two that carry its bytes wait for one another."""
-    before = threading.active_count()
+    others = set(threading.enumerate())
     ours, theirs = socket.socketpair()
     with ours:
         ssh._Pump(cast(paramiko.Channel, Closing()), theirs, b"")
         ours.settimeout(5)
         assert ours.recv(1) == b""
         late = time.monotonic() + 5
-        while (threading.active_count() > before or theirs.fileno() >= 0) and time.monotonic() < late:
+        while (set(threading.enumerate()) - others or theirs.fileno() >= 0) and time.monotonic() < late:
             time.sleep(0.01)
-    assert (threading.active_count(), theirs.fileno()) == (before, -1)
+    assert (set(threading.enumerate()) - others, theirs.fileno()) == (set(), -1)
     kept = tmp_path / "kept"
     ssh._keep(cast(paramiko.Channel, Closing()), kept)
     assert kept.read_bytes() == b""
