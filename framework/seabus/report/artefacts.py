@@ -57,8 +57,9 @@ def _prune(root: Path) -> None:
 
     A folder the user chose is never touched.
     """
-    ours = sorted(path for path in root.iterdir() if _OURS.fullmatch(path.name))
-    for path in ours[: 1 - KEEP or None]:
-        found = _OURS.fullmatch(path.name)
-        if found and path.is_dir() and not Path("/proc", found["pid"]).exists():
-            shutil.rmtree(path, ignore_errors=True)
+    ours = sorted(
+        (path.name, found["pid"]) for path in root.iterdir() if (found := _OURS.fullmatch(path.name))
+    )
+    for name, pid in ours[: 1 - KEEP or None]:
+        if not Path("/proc", pid).exists():
+            shutil.rmtree(root / name, ignore_errors=True)
