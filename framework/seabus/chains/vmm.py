@@ -128,7 +128,7 @@ def is_killed(
 ) -> list[Expectation]:
     """Its main thread touches a lost page, and is killed.
 
-    :param page: where it does, somewhere.
+    :param page: the one that it touches, anywhere in it.
     :param lsb: log2 of the bytes that are lost, all of which may be touched.
     :param pending: the SIGBUS that told it may wait to be taken still, and keep this one's siginfo out.
     """
