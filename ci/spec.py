@@ -145,7 +145,7 @@ LIMITS: Final = (
     (
         "templates",
         "half of the room that they and what is free make up",
-        ("framework/tests/unit/test_store.py::test_a_small_disk_keeps_the_last_used",),
+        ("framework/tests/unit/test_store_room.py::test_a_small_disk_keeps_the_last_used",),
     ),
 )
 
